@@ -1,0 +1,150 @@
+"""File systems for the archives of the Switch family: open, list, read, extract and verify, without copying what is stored plain.
+
+The names load on first use, so that ``import oboromi_fs`` costs nothing by itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oboromi_fs._version import __version__
+
+if TYPE_CHECKING:
+    from oboromi_fs.backends.hfs0 import Hfs0Archive
+    from oboromi_fs.backends.host import HostFs
+    from oboromi_fs.backends.memory import MemoryFs
+    from oboromi_fs.backends.nca import Nca, NcaSection
+    from oboromi_fs.backends.nsp import NspArchive
+    from oboromi_fs.backends.romfs import RomFs
+    from oboromi_fs.backends.xci import XciArchive
+    from oboromi_fs.base import FileSystemBase, MemoryStorage, StorageBase, StorageFile, WindowStorage
+    from oboromi_fs.contents import ContentMeta
+    from oboromi_fs.errors import (
+        ClosedError,
+        CorruptError,
+        EntryNotFoundError,
+        FormatError,
+        IntegrityError,
+        IsADirectoryEntryError,
+        MappingError,
+        MissingKeyError,
+        NotADirectoryEntryError,
+        NotThisFormatError,
+        OboromiFsError,
+        ReadOnlyError,
+        UnsafePathError,
+        UnsupportedError,
+    )
+    from oboromi_fs.file import File
+    from oboromi_fs.keys import KeySet
+    from oboromi_fs.opening import Location, NestedFs, Opener, locate, open_fs
+    from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, Place, Storage, VFile
+    from oboromi_fs.tickets import Ticket
+
+__all__ = [
+    "ClosedError",
+    "ContentMeta",
+    "CorruptError",
+    "DirEntry",
+    "EntryNotFoundError",
+    "Extent",
+    "File",
+    "FileSystem",
+    "FileSystemBase",
+    "FormatError",
+    "Hfs0Archive",
+    "HostFs",
+    "IntegrityError",
+    "IsADirectoryEntryError",
+    "KeySet",
+    "Location",
+    "MappingError",
+    "MemoryFs",
+    "MemoryStorage",
+    "Metadata",
+    "MissingKeyError",
+    "Nca",
+    "NcaSection",
+    "NestedFs",
+    "NotADirectoryEntryError",
+    "NotThisFormatError",
+    "NspArchive",
+    "OboromiFsError",
+    "Opener",
+    "Place",
+    "ReadOnlyError",
+    "RomFs",
+    "Storage",
+    "StorageBase",
+    "StorageFile",
+    "Ticket",
+    "UnsafePathError",
+    "UnsupportedError",
+    "VFile",
+    "WindowStorage",
+    "XciArchive",
+    "__version__",
+    "locate",
+    "open_fs",
+]
+
+_HOMES = {
+    "ClosedError": "errors",
+    "ContentMeta": "contents",
+    "CorruptError": "errors",
+    "DirEntry": "protocols",
+    "EntryNotFoundError": "errors",
+    "Extent": "protocols",
+    "File": "file",
+    "FileSystem": "protocols",
+    "FileSystemBase": "base",
+    "FormatError": "errors",
+    "Hfs0Archive": "backends.hfs0",
+    "HostFs": "backends.host",
+    "IntegrityError": "errors",
+    "IsADirectoryEntryError": "errors",
+    "KeySet": "keys",
+    "Location": "opening",
+    "MappingError": "errors",
+    "MemoryFs": "backends.memory",
+    "MemoryStorage": "base",
+    "Metadata": "protocols",
+    "MissingKeyError": "errors",
+    "Nca": "backends.nca",
+    "NcaSection": "backends.nca",
+    "NestedFs": "opening",
+    "NotADirectoryEntryError": "errors",
+    "NotThisFormatError": "errors",
+    "NspArchive": "backends.nsp",
+    "OboromiFsError": "errors",
+    "Opener": "opening",
+    "Place": "protocols",
+    "ReadOnlyError": "errors",
+    "RomFs": "backends.romfs",
+    "Storage": "protocols",
+    "StorageBase": "base",
+    "StorageFile": "base",
+    "Ticket": "tickets",
+    "UnsafePathError": "errors",
+    "UnsupportedError": "errors",
+    "VFile": "protocols",
+    "WindowStorage": "base",
+    "XciArchive": "backends.xci",
+    "locate": "opening",
+    "open_fs": "opening",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

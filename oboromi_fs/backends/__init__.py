@@ -1,0 +1,1 @@
+"""Names over bytes: one module per container format. Siblings that never import each other."""

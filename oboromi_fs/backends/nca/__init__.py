@@ -1,0 +1,13 @@
+"""NCA, the content archive: an encrypted header and up to four sections. Source: Switchbrew wiki, "NCA".
+
+As a file system an NCA has one file a section, named by its use (``exefs romfs logo data``): the image of a PFS0 or RomFS, decrypted as it
+is read. :func:`oboromi_fs.open_fs` goes on into them.
+"""
+
+from __future__ import annotations
+
+from oboromi_fs.backends.nca.archive import Nca
+from oboromi_fs.backends.nca.header import HEADER_SIZE, is_nca, read_header
+from oboromi_fs.backends.nca.section import NcaSection
+
+__all__ = ["HEADER_SIZE", "Nca", "NcaSection", "is_nca", "read_header"]

@@ -1,0 +1,242 @@
+"""The NCA as a file system of its sections, and the keys that open them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from oboromi_formats.nca import FS_HEADER, NCA_HEADER, ContentType, Encryption, FsHeader, FsType, NcaHeader
+from oboromi_fs._decode import decode_bytes, error, source_name
+from oboromi_fs._extents import opened
+from oboromi_fs.backends.nca.header import HEADER_SIZE, UNIT, read_header
+from oboromi_fs.backends.nca.section import NcaSection
+from oboromi_fs.base import FileSystemBase
+from oboromi_fs.errors import (
+    CorruptError,
+    EntryNotFoundError,
+    FormatError,
+    IntegrityError,
+    IsADirectoryEntryError,
+    MissingKeyError,
+    NotADirectoryEntryError,
+    UnsupportedError,
+)
+from oboromi_fs.keys import FIRST_FIRMWARE, KeySet
+from oboromi_fs.protocols import DirEntry, Metadata, Storage
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from oboromi_fs.tickets import Ticket
+
+__all__ = ["Nca"]
+
+_FS_HEADER_VERSION = 2
+_KEY_AREA_KINDS = ("application", "ocean", "system")
+_CTR_KEY = slice(0x20, 0x30)
+"""The key of AES-CTR in the key area."""
+_KEY_SLOTS = 0x50
+"""Bytes of the key area that are ever in use."""
+
+
+class Nca(FileSystemBase):
+    """A content archive: its header, and its sections as files.
+
+    Args:
+        source: A storage, or the path of a host file.
+        keys: The user's keys; None searches the default places.
+        tickets: Looks up a ticket by rights id, as the archive around this NCA holds them; tried before ``title.keys``.
+
+    Attributes:
+        header: The header, in the clear.
+        sections: The sections that exist, by slot. A section with a damaged entry or FS header is among them, with its ``fault``.
+
+    Raises:
+        NotThisFormatError: The header decrypts to no NCA magic: the key is wrong, or this is another file.
+        MissingKeyError: ``header_key`` is absent.
+        UnsupportedError: A pre-release NCA.
+    """
+
+    kind = "NCA"
+
+    def __init__(
+        self,
+        source: Storage | str | os.PathLike[str],
+        keys: KeySet | None = None,
+        *,
+        tickets: Callable[[bytes], Ticket | None] | None = None,
+    ) -> None:
+        storage, owned = opened(source)
+        super().__init__(owned=owned)
+        self.raw = storage
+        self.keys = KeySet.of(keys)
+        self._tickets = tickets
+        self._key_area: bytes | None = None
+        clear, self.encrypted_header = read_header(storage, self.keys)
+        self.header: NcaHeader = decode_bytes(NCA_HEADER, clear[: NCA_HEADER.size])
+        self.sections: dict[int, NcaSection] = {}
+        self.problems: list[str] = []
+        self._read_sections(clear)
+        self._names = {section.name: section for section in self.sections.values()}
+        if self.header.content_size > storage.size:
+            self.problems.append(f"the header says {self.header.content_size:#x} bytes, {storage.size:#x} are there: the file is truncated")
+
+    def _read_sections(self, clear: bytes) -> None:
+        spans: list[tuple[int, int, NcaSection]] = []
+        used: set[str] = set()
+        for index, entry in enumerate(self.header.sections):
+            if not (entry.start or entry.end):
+                continue
+            data = clear[0x400 + UNIT * index : 0x600 + UNIT * index]
+            header = decode_bytes(FS_HEADER, data)
+            name = base = self._section_name(index, header)
+            number = 0
+            while name in used:
+                number += 1
+                name = f"{base}.{number}"
+            used.add(name)
+            section = NcaSection(self, index, name, header, entry.start * UNIT, max(entry.end - entry.start, 0) * UNIT)
+            self.sections[index] = section
+            section.fault = self._fault(index, data, header, entry.start, entry.end)
+            if section.fault is None:
+                spans.append((entry.start, entry.end, section))
+        spans.sort(key=lambda span: span[:2])
+        last, last_end = -1, 0
+        for start, end, section in spans:
+            if start < last_end:
+                problem = f"section {section.index} overlaps section {last}"
+                at = 0x240 + 0x10 * section.index
+                section.fault = error(CorruptError, problem, what="NCA section table", storage=self.raw, offset=at, field="start")
+            if end > last_end:
+                last, last_end = section.index, end
+
+    def _fault(self, index: int, data: bytes, header: FsHeader, start: int, end: int) -> FormatError | None:
+        """What is wrong with a section's table entry or FS header: said when the section is read, so that the others stay usable."""
+        if start >= end or start * UNIT < HEADER_SIZE:
+            problem = f"section {index} runs from {start * UNIT:#x} to {end * UNIT:#x}"
+            return error(CorruptError, problem, what="NCA section table", storage=self.raw, offset=0x240 + 0x10 * index, field="start")
+        what, at = f"NCA FS header {index}", 0x400 + UNIT * index
+        if hashlib.sha256(data).digest() != self.header.fs_header_hashes[index]:
+            problem = "does not have the hash that the NCA header says; the file is damaged"
+            return error(IntegrityError, problem, what=what, storage=self.raw, offset=at, field="fs_header_hashes")
+        if header.version != _FS_HEADER_VERSION:
+            problem = f"version {header.version}, not {_FS_HEADER_VERSION}"
+            return error(UnsupportedError, problem, what=what, storage=self.raw, offset=at, field="version")
+        return None
+
+    def _section_name(self, index: int, header: FsHeader) -> str:
+        if header.fs_type == FsType.ROMFS:
+            return "romfs"
+        if self.header.content_type == ContentType.PROGRAM and index != 1:
+            return "exefs" if index == 0 else "logo"
+        return "data"
+
+    # Keys
+
+    @property
+    def has_rights_id(self) -> bool:
+        """Whether the content key is a title key, from a ticket or ``title.keys``."""
+        return any(self.header.rights_id)
+
+    def _generation_text(self) -> str:
+        generation = self.header.key_generation
+        firmware = FIRST_FIRMWARE.get(generation)
+        return f"key generation {generation}" + (f", firmware {firmware} and later" if firmware else "")
+
+    def key_area(self) -> bytes:
+        """Return the decrypted key area, the slots in use (0x50 bytes).
+
+        Raises:
+            MissingKeyError: The key area key is absent.
+            CorruptError: The header names a key area key that does not exist.
+        """
+        if self._key_area is None:
+            index = self.header.key_area_key_index
+            if index not in (0, 1, 2):
+                problem = f"{index} is none of 0 (application), 1 (ocean), 2 (system)"
+                raise error(CorruptError, problem, what="NCA header", storage=self.raw, offset=0x207, field="key_area_key_index")
+            key = self.keys.key_area_key(index, self.header.revision)
+            from Crypto.Cipher import AES
+
+            self._key_area = AES.new(key, AES.MODE_ECB).decrypt(self.header.key_area[:_KEY_SLOTS])
+        return self._key_area
+
+    def content_keys(self) -> list[tuple[bytes, str]]:
+        """Return the candidates for the CTR key, the likely one first, each with a note on where it deviates from the usual.
+
+        Raises:
+            MissingKeyError: The key area key, the title key or its ``titlekek`` is absent.
+        """
+        if not self.has_rights_id:
+            return [(self.key_area()[_CTR_KEY], "")]
+        rights_id = self.header.rights_id
+        encrypted: bytes | None = None
+        given = self.keys.title_key(rights_id)
+        ticket = self._tickets(rights_id) if self._tickets is not None else None
+        if ticket is not None:
+            try:
+                encrypted = ticket.encrypted_title_key(self.keys)
+            except (FormatError, MissingKeyError):  # Bound to a console. Whoever has the key in title.keys does not need it.
+                if given is None:
+                    raise
+        from_ticket = encrypted is not None
+        if encrypted is None:
+            encrypted = given
+        if encrypted is None:
+            why = f"the title key of {source_name(self.raw) or 'this NCA'} ({self._generation_text()}): no ticket beside it holds it"
+            where = "add a line to title.keys, or open the NSP with its ticket"
+            raise MissingKeyError(rights_id.hex(), why, where)
+        candidates = [(self.keys.decrypt_title_key(encrypted, self.header.revision), "")]
+        other = rights_id[15]
+        if other and max(other - 1, 0) != self.header.revision and other <= 0x20:
+            try:
+                key = self.keys.decrypt_title_key(encrypted, other - 1)
+            except MissingKeyError:
+                pass
+            else:
+                candidates.append((key, f"the title key is wrapped for key generation {other}, the NCA says {self.header.key_generation}"))
+        if not from_ticket:
+            candidates.append((encrypted, f"title.keys holds the title key of {rights_id.hex()} already decrypted"))
+        return candidates
+
+    def key_name(self, section: NcaSection) -> str:
+        """Name the key a section is encrypted with, for messages; ``""`` where it is stored plain."""
+        if section.header.encryption == Encryption.NONE:
+            return ""
+        if self.has_rights_id and section.header.encryption != Encryption.AES_XTS:
+            return f"title key {self.header.rights_id.hex()}, titlekek_{self.header.revision:02x}"
+        index = self.header.key_area_key_index
+        kind = _KEY_AREA_KINDS[index] if index < len(_KEY_AREA_KINDS) else f"number {index}"
+        return f"key_area_key_{kind}_{self.header.revision:02x}"
+
+    # FileSystem
+
+    def section(self, name: str) -> NcaSection:
+        """Return a section by name, or by slot as ``@0`` to ``@3``.
+
+        Raises:
+            EntryNotFoundError: No such section.
+        """
+        found = self._names.get(name)
+        if found is None and len(name) == 2 and name[0] == "@" and name[1] in "0123":
+            found = self.sections.get(int(name[1]))
+        if found is None:
+            if name.partition("/")[0] in self._names:
+                raise NotADirectoryEntryError(name)
+            raise EntryNotFoundError(name)
+        return found
+
+    def _read_dir(self, path: str) -> list[DirEntry]:
+        if path:
+            self.section(path)
+            raise NotADirectoryEntryError(path)
+        return [DirEntry(section.name, "file", section.data_size) for section in self.sections.values()]
+
+    def _metadata(self, path: str) -> Metadata:
+        return Metadata("file", self.section(path).data_size) if path else Metadata("directory", 0)
+
+    def _storage(self, path: str) -> Storage:
+        if not path:
+            raise IsADirectoryEntryError(path)
+        return self.section(path).image()

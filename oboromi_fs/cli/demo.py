@@ -1,0 +1,119 @@
+"""``demo``: a small made-up game, and what the other verbs make of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from contextlib import chdir
+from typing import TYPE_CHECKING
+
+from oboromi_fs.cli.failures import DONE, INTERRUPTED, NO, PIPE, TERMINATED, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from oboromi_fs._forge import DemoGame
+    from oboromi_fs.cli.console import Console
+    from oboromi_fs.cli.session import Session
+
+__all__ = ["demo_arguments", "run_demo"]
+
+_CONFIG = "data/config.json"
+
+
+def demo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``demo`` takes."""
+    parser.description = (
+        "Build a small made-up game with made-up keys, and look into it, read, extract and check it.\n"
+        "In DIR, where everything stays; without, in a temporary folder that is removed at the end."
+    )
+    parser.add_argument("directory", metavar="DIR", nargs="?")
+
+
+def run_demo(session: Session, options: argparse.Namespace) -> int:
+    """Show what there is to show; done only if all of it worked."""
+    if session.json:
+        raise UsageError("demo is for reading, it has no --json")
+    if options.directory is not None:
+        os.makedirs(options.directory, exist_ok=True)
+        return _show(session.console, options.directory, stays=True)
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="oboromi-demo-") as directory:
+        return _show(session.console, directory, stays=False)
+
+
+def _show(console: Console, directory: str, *, stays: bool) -> int:
+    from oboromi_fs._forge import demo_game
+
+    game = demo_game(directory)
+    where = f"in {console.name(directory)}" if stays else "in a temporary folder"
+    console.write(f"A made-up game with made-up keys, {where}: game.nsp, a package, game.xci, a card, and prod.keys.\n")
+    with chdir(directory):
+        return _Show(console, game).run()
+
+
+class _Stopped(Exception):  # noqa: N818  # A signal came, or nobody reads on; not an error of the demo.
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Show:
+    """The demo, step by step, in the current folder."""
+
+    def __init__(self, console: Console, game: DemoGame) -> None:
+        self.console = console
+        self.game = game
+        self.failed: list[str] = []
+
+    def run(self) -> int:
+        textures = {path: data for path, data in self.game.romfs.items() if path.startswith("textures/")}
+        config = f"game.nsp/@program/romfs/{_CONFIG}"
+        try:
+            self.step("What is it?", "info", "game.nsp")
+            self.step("What is on the card?", "ls", "-R", "-l", "game.xci")
+            self.step("Paths go on inside containers: the program in the package, decrypted as it is read.", "tree", "game.nsp/@program")
+            self.step("One file out of the middle of it,", "cat", config)
+            self.step("and how its bytes get here.", "stat", config)
+            self.step("Some files, onto the disk;", "extract", "game.nsp/@program/romfs", "textures/*", "-o", "extracted", "--overwrite")
+            self.expect("the extracted files are those of the game", _files("extracted") == textures)
+            self.step("their digests, taken from the card,", "hash", "game.xci/@program/romfs/textures")
+            self.step("and every hash there is.", "verify", "game.nsp")
+        except _Stopped as stopped:
+            return stopped.code
+        if self.failed:
+            self.console.write(f"\nNot everything worked: {'; '.join(self.failed)}.\n")
+            return NO
+        self.console.write(
+            "\nShown: looking into a package and a card, reading and extracting files through all layers, checking every hash.\n"
+        )
+        return DONE
+
+    def step(self, text: str, *arguments: str) -> None:
+        """Run a command as a user would, after saying what it is."""
+        from oboromi_fs.cli.main import main
+
+        shown = shlex.join(["oboromi", *arguments, "--keys", "prod.keys"])
+        self.console.write(f"\n{self.console.paint(text, 'faint')}\n$ {shown}\n")
+        self.console.flush()
+        code = main([*arguments, "--keys", "prod.keys"])
+        if code in (INTERRUPTED, TERMINATED, PIPE):
+            raise _Stopped(code)
+        self.expect(f"{arguments[0]} ended with exit code {code}", code == DONE)
+
+    def expect(self, text: str, good: bool) -> None:
+        """Note what did not come out as it should."""
+        if not good:
+            self.failed.append(text if "exit code" in text else f"not so: {text}")
+
+
+def _files(directory: str) -> dict[str, bytes]:
+    """The files below a folder and what is in them."""
+    found: dict[str, bytes] = {}
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as stream:
+                found[os.path.relpath(path, directory).replace(os.sep, "/")] = stream.read()
+    return found

@@ -1,0 +1,60 @@
+"""A progress bar on stderr, where somebody is looking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from oboromi_fs.cli.console import Console
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A bar with rate and time left. Shows nothing when quiet, or when stderr is no terminal; rich is loaded only where it shows.
+
+    Args:
+        console: The streams.
+        what: What is being done.
+    """
+
+    def __init__(self, console: Console, what: str) -> None:
+        self.what = what
+        self.shown = console.errors_on_terminal and not console.quiet
+        self.color = console.color
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self.shown:
+            from rich.console import Console as RichConsole
+            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                DownloadColumn(binary_units=True),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+                console=RichConsole(stderr=True, no_color=not self.color),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self.what, total=None)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, total: int, *_: object) -> None:
+        """Show how far the work is, in bytes. Any thread may call."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)

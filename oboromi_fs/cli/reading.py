@@ -1,0 +1,154 @@
+"""``cat stat``: one file, its bytes and where they are."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+from typing import TYPE_CHECKING
+
+from oboromi_fs.cli.failures import DONE, UsageError
+from oboromi_fs.errors import MappingError
+from oboromi_fs.file import File
+from oboromi_fs.jobs.windows import seen_through
+
+if TYPE_CHECKING:
+    import argparse
+
+    from oboromi_fs.cli.console import Console
+    from oboromi_fs.cli.session import Session
+    from oboromi_fs.protocols import Storage
+
+__all__ = ["cat_arguments", "run_cat", "run_stat", "stat_arguments", "storage_chain"]
+
+_CHUNK = 1 << 20
+_KERNEL_CHUNK = 1 << 26
+_PIPE_SIZE = 1 << 20
+_RANGE = re.compile(r"(-?(?:0[xX][0-9a-fA-F]+|[0-9]+))?:(-?(?:0[xX][0-9a-fA-F]+|[0-9]+))?")
+
+
+# stat
+
+
+def stat_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``stat`` takes."""
+    parser.description = (
+        "Kind and size of a path; for a file how it is stored, its absolute offset in the outermost file where its bytes lie there\n"
+        "as they are, and the chain of storages they pass, from the outermost file in."
+    )
+    parser.add_argument("path", metavar="PATH")
+
+
+def run_stat(session: Session, options: argparse.Namespace) -> int:
+    """Tell what is known of a path without reading it."""
+    place = session.locate(options.path)
+    found = place.fs.metadata(place.path)
+    stored: str | None = None
+    offset: int | None = None
+    chain: list[str] = []
+    if found.kind == "file":
+        storage = place.fs.storage(place.path)
+        chain = storage_chain(storage)
+        where = storage.place()
+        stored = where.stored
+        offset = where.offset if stored == "plain" else None
+    console = session.console
+    if session.json:
+        document = {"path": place.display, "kind": found.kind, "size": found.size, "stored": stored, "offset": offset, "storage": chain}
+        console.json(document)
+        return DONE
+    console.write(f"path     {console.name(place.display)}\nkind     {found.kind}\n")
+    if found.kind == "file":
+        at = "-" if offset is None else f"{offset} ({offset:#x})"
+        console.write(f"size     {found.size}\nstored   {stored}\noffset   {at}\nstorage  {' > '.join(chain)}\n")
+    return DONE
+
+
+def storage_chain(storage: Storage) -> list[str]:
+    """Return the kinds of the storages some bytes pass, from the outermost in."""
+    chain: list[str] = []
+    below: Storage | None = storage
+    while below is not None:
+        chain.append(below.kind)
+        below = below.sources[0] if below.sources else None
+    return chain[::-1]
+
+
+# cat
+
+
+def cat_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``cat`` takes."""
+    parser.description = "The bytes of a file, or a range of them, to stdout. A container is a file, too: its raw bytes."
+    parser.add_argument("path", metavar="PATH")
+    parser.add_argument(
+        "--range", metavar="A:B", help="from byte A up to byte B, decimal or 0x..., either may be left out; negative from the end"
+    )
+
+
+def run_cat(session: Session, options: argparse.Namespace) -> int:
+    """Write the bytes of a file to stdout, in bounded memory."""
+    if session.json:
+        raise UsageError("cat writes bytes, it has no --json")
+    wanted = _range(options.range) if options.range is not None else slice(None)
+    storage = session.storage(session.locate(options.path))
+    start, stop, _ = wanted.indices(storage.size)
+    if start < stop:
+        _copy(storage, start, stop, session.console)
+    return DONE
+
+
+def _range(text: str) -> slice:
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--range takes A:B in bytes, such as 0x100:0x200, :16 or -16:, not {text!r}")
+    first, last = (None if part is None else int(part, 16 if "x" in part.lower() else 10) for part in found.groups())
+    return slice(first, last)
+
+
+def _copy(storage: Storage, start: int, stop: int, console: Console) -> None:
+    try:
+        number = console.stdout.fileno()
+    except (AttributeError, io.UnsupportedOperation):  # No file behind it: a test's, or another program's.
+        for at in range(start, stop, _CHUNK):
+            console.write_bytes(storage[at : min(at + _CHUNK, stop)])
+        return
+    console.flush()
+    _widen(number)
+    start = _copy_in_kernel(storage, start, stop, number)
+    buffer = memoryview(bytearray(min(_CHUNK, stop - start)))
+    while start < stop:
+        chunk = buffer[: min(_CHUNK, stop - start)]
+        storage.readinto_at(start, chunk)
+        start += len(chunk)
+        while chunk:
+            chunk = chunk[os.write(number, chunk) :]
+
+
+def _widen(number: int) -> None:
+    """Give a pipe room for a whole chunk, so that its two ends take turns less often."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(number, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+    except (ImportError, AttributeError, OSError):  # No pipe, not Linux, or over the user's limit.
+        return
+
+
+def _copy_in_kernel(storage: Storage, start: int, stop: int, number: int) -> int:
+    """Let the kernel copy what lies in a file as it is; return how far it came: ``start`` where it cannot."""
+    storage, shift = seen_through(storage)
+    if not isinstance(storage, File) or not hasattr(os, "sendfile"):
+        return start
+    while start < stop:
+        try:
+            count = os.sendfile(number, storage.fileno(), shift + start, min(_KERNEL_CHUNK, stop - start))
+        except OSError as wrong:
+            if wrong.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):  # Not into this kind of file: appended to, for one.
+                return start
+            raise
+        if not count:
+            raise MappingError(storage.name, f"shrank while it was read: byte {shift + start:#x} is needed, and not there any more")
+        start += count
+    return start

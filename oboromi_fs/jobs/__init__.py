@@ -1,0 +1,1 @@
+"""Long work over any file system: extraction, verification."""

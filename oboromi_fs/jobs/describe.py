@@ -1,0 +1,365 @@
+"""What a place is, as data: nested dictionaries of facts, ready for JSON, from headers alone.
+
+Every description has ``path`` (relative to the place, except at the top), ``kind`` and ``size``; where they apply ``children``,
+``problems`` (what is damaged, in words) and ``keys`` (which keys it needs, and whether they are there). What cannot be read is told
+where it is, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from oboromi_formats.gamecard import ROM_SIZES
+from oboromi_formats.nca import ContentType, Distribution, Encryption, FsType, HashType, KeyAreaKeyIndex
+from oboromi_fs._extents import PartitionArchive
+from oboromi_fs.backends.host import HostFs
+from oboromi_fs.backends.nca import Nca, NcaSection
+from oboromi_fs.backends.romfs import RomFs
+from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
+from oboromi_fs.jobs.unfold import Opened
+from oboromi_fs.keys import FIRST_FIRMWARE
+from oboromi_fs.paths import join, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from enum import IntEnum
+
+    from oboromi_fs.keys import KeySet
+    from oboromi_fs.opening import Location
+    from oboromi_fs.protocols import FileSystem, Storage
+
+__all__ = ["Description", "describe", "firmware_text", "nodes"]
+
+Description: TypeAlias = "dict[str, Any]"
+
+_MAX_NODES = 200_000
+_MAX_DEPTH = 4
+"""Containers in containers in a folder; deeper ones are listed as files."""
+
+
+def describe(place: Location) -> Description:
+    """Tell what a place is.
+
+    Args:
+        place: From :func:`oboromi_fs.opening.locate`.
+
+    Returns:
+        The description; see the module.
+
+    Raises:
+        MissingKeyError: It is an NCA, and without ``header_key`` nothing at all can be told.
+        FormatError: It is a container, and cannot be opened.
+    """
+    return _Describer(place).top()
+
+
+def nodes(description: Description) -> Iterator[Description]:
+    """Yield a description and all in it, parents first."""
+    pending = [description]
+    while pending:
+        found = pending.pop()
+        yield found
+        pending.extend(reversed(found.get("children", ())))
+
+
+class _Describer:
+    def __init__(self, place: Location) -> None:
+        self.place = place
+        self.nested = place.fs
+        self.keys: KeySet = place.fs.keys
+        self.nodes = 0
+
+    def top(self) -> Description:
+        path = self.place.path
+        found = self.nested.metadata(path)
+        fs, inner = self.nested.resolve(path)
+        if found.kind == "file":
+            entered = self.nested.enter(path)
+            node = self._node(self.place.display, "file", found.size)
+            if entered is not None:
+                self._container(node, entered, path, "", fs, 0)
+            else:
+                self._plain(node, split(path)[1], self.nested.storage(path))
+            return node
+        node = self._node(self.place.display, "directory", 0)
+        if isinstance(fs, Nca) and inner:
+            node |= self._section(fs.section(inner), "")
+            node["path"] = self.place.display
+        elif isinstance(fs, HostFs):
+            node["kind"] = "folder"
+            self._members(node, fs, inner, path, "", 0)
+        elif isinstance(fs, XciArchive) and inner:
+            node["kind"] = "partition"
+            self._members(node, fs, inner, path, "", 0)
+        else:
+            node |= _counted(fs, inner)
+        return node
+
+    def _node(self, path: str, kind: str, size: int) -> Description:
+        self.nodes += 1
+        return {"path": path, "kind": kind, "size": size}
+
+    # Containers
+
+    def _container(self, node: Description, fs: FileSystem, path: str, prefix: str, outer: FileSystem, depth: int) -> None:
+        """Add the facts of a container. ``path`` is where it is in the nested file system, ``prefix`` how its children's paths begin."""
+        if isinstance(fs, XciArchive):
+            self._card(node, fs, path, prefix)
+        elif isinstance(fs, PartitionArchive):
+            names = [name.lower() for name in fs.members]
+            node["kind"] = (
+                "nsp" if fs.kind == "PFS0" and any(name.endswith((".nca", ".ncz", ".tik")) for name in names) else fs.kind.lower()
+            )
+            node["format"] = fs.kind
+            self._members(node, fs, "", path, prefix, depth)
+            self._titles(node, [(fs, "", prefix)])
+        elif isinstance(fs, Nca):
+            self._nca(node, fs, prefix, outer, split(path)[0])
+        elif isinstance(fs, RomFs):
+            node["kind"] = "romfs"
+            node |= _counted(fs, "") if not prefix else {}
+        problems = list(getattr(fs, "problems", ()))
+        if problems:
+            node["problems"] = problems + node.get("problems", [])
+
+    def _members(self, node: Description, fs: FileSystem, directory: str, path: str, prefix: str, depth: int) -> None:
+        """Add a directory's entries: containers with what is in them, others as files."""
+        children: list[Description] = []
+        entries = fs.read_dir(directory)
+        node["entry_count"] = len(entries)
+        folders = files = 0
+        opened = Opened()
+        for entry in entries:
+            if self.nodes >= _MAX_NODES:
+                node.setdefault("problems", []).append(f"only the first {_MAX_NODES} entries are told")
+                break
+            inner = join(directory, entry.name)
+            if entry.kind == "directory":
+                folders += 1
+                continue
+            child = self._node(join(prefix, entry.name), "file", entry.size)
+            try:
+                storage = fs.storage(inner)
+                container = None
+                if depth < _MAX_DEPTH and (isinstance(fs, HostFs) or opened.takes(storage, 0, storage.size)):
+                    container = self.nested.opener.container(storage, entry.name, tickets=self.nested.tickets_of(fs, directory))
+                if container is not None:
+                    self._container(child, container, join(path, entry.name), child["path"], fs, depth + 1)
+                elif isinstance(fs, HostFs):
+                    files += 1
+                    continue
+                else:
+                    self._plain(child, entry.name, storage)
+            except MissingKeyError as wrong:
+                child["kind"] = "nca"
+                child["keys"] = [_key(wrong.key_name, wrong.why, self.keys)]
+            except (OboromiFsError, OSError) as wrong:
+                child["kind"] = "nca" if entry.name.lower().endswith(".nca") else "file"
+                child["problems"] = [str(wrong)]
+            children.append(child)
+        if isinstance(fs, HostFs):  # Of a folder, only what can be looked into is worth a line.
+            node |= {"folders": folders, "other_files": files}
+        node["children"] = children
+
+    def _card(self, node: Description, card: XciArchive, path: str, prefix: str) -> None:
+        header = card.header
+        node["kind"] = "xci"
+        trimmed = card.trimmed_size
+        node["image"] = "truncated" if card.raw.size < trimmed - 0x1FF else "trimmed" if card.raw.size <= trimmed else "full"
+        node["trimmed_size"] = trimmed
+        node["capacity_gb"] = ROM_SIZES.get(header.rom_size)
+        node["key_area"] = card.has_key_area
+        node["header_version"] = header.header_version
+        node["header_flags"] = header.flags
+        node["root_offset"] = card.header_offset + header.root_address
+        node["secure_offset"] = card.header_offset + header.lim_area_page * 0x200
+        node["keys"] = [_key("xci_header_key", "the card's own information", self.keys, optional=True)]
+        self._card_info(node, card)
+        children: list[Description] = []
+        archives: list[tuple[FileSystem, str, str]] = []
+        for name in card.partitions:
+            child = self._node(join(prefix, name), "partition", card.root.member(name).size)
+            try:
+                self._members(child, card, name, join(path, name), child["path"], 1)
+                archives.append((card, name, child["path"]))
+            except OboromiFsError as wrong:
+                child["problems"] = [str(wrong)]
+            children.append(child)
+        node["children"] = children
+        archives.sort(key=lambda archive: archive[1] != "secure")  # The other partitions hold copies.
+        self._titles(node, archives)
+
+    def _card_info(self, node: Description, card: XciArchive) -> None:
+        info = card.info()
+        node["card_info"] = None
+        if info is None:
+            return
+        if any(info.reserved) or info.firmware_version > 0xFF:
+            node.setdefault("problems", []).append("the encrypted card information makes no sense: xci_header_key is wrong, or it is blank")
+            return
+        node["card_info"] = {
+            "firmware_version": info.firmware_version,
+            "clock_mhz": {0x00A10011: 25, 0x00A10010: 50}.get(info.access_control_1),
+            "system_version": firmware_text(info.cup_version),
+            "system_title_id": f"{info.cup_title_id:016x}",
+            "region": {0: "global", 1: "china"}.get(info.compatibility_type, f"unknown {info.compatibility_type}"),
+        }
+
+    # NCA
+
+    def _nca(self, node: Description, nca: Nca, prefix: str, outer: FileSystem, directory: str) -> None:
+        header = nca.header
+        generation = header.key_generation
+        node |= {
+            "kind": "nca",
+            "format": header.magic.decode("ascii", "replace"),
+            "content_type": _name(ContentType, header.content_type),
+            "title_id": f"{header.program_id:016x}",
+            "distribution": _name(Distribution, header.distribution),
+            "content_index": header.content_index,
+            "sdk_version": ".".join(str(part) for part in header.sdk_version.to_bytes(4, "big")),
+            "key_generation": generation,
+            "first_firmware": FIRST_FIRMWARE.get(generation),
+            "header_encrypted": nca.encrypted_header,
+            "content_size": header.content_size,
+        }
+        if nca.has_rights_id:
+            node["crypto"] = "title_key"
+            node["rights_id"] = header.rights_id.hex()
+        elif any(section.header.encryption != Encryption.NONE for section in nca.sections.values()):
+            node["crypto"] = "key_area"
+            node["key_area_key"] = _name(KeyAreaKeyIndex, header.key_area_key_index)
+        else:
+            node["crypto"] = "none"
+        node["keys"] = self._needed(nca, outer, directory)
+        node["children"] = [self._section(section, prefix) for section in nca.sections.values()]
+
+    def _needed(self, nca: Nca, outer: FileSystem, directory: str) -> list[Description]:
+        header, keys = nca.header, self.keys
+        revision = header.revision
+        needed: list[Description] = []
+        if nca.encrypted_header:
+            needed.append(_key("header_key", "NCA headers", keys))
+        kinds = {section.header.encryption for section in nca.sections.values()} - {Encryption.NONE}
+        if Encryption.AES_XTS in kinds or (kinds and not nca.has_rights_id):
+            kind = _name(KeyAreaKeyIndex, header.key_area_key_index)
+            needed.append(_key(f"key_area_key_{kind}_{revision:02x}", f"key areas of key generation {header.key_generation}", keys))
+        if nca.has_rights_id and kinds - {Encryption.AES_XTS}:
+            needed.append(self._title_key(nca, outer, directory))
+            if needed[-1]["status"] == "personal ticket":
+                needed.append(_key("eticket_rsa_keypair", "tickets made for one console", keys))
+            needed.append(_key(f"titlekek_{revision:02x}", f"title keys of key generation {header.key_generation}", keys))
+        return needed
+
+    def _title_key(self, nca: Nca, outer: FileSystem, directory: str) -> Description:
+        rights_id = nca.header.rights_id
+        ticket = self.nested.tickets_of(outer, _within(outer, directory))(rights_id)
+        origin = self.keys.origin(rights_id)
+        status = "given" if origin else "missing"
+        if ticket is not None:
+            status = "personal ticket" if ticket.body.key_type else "ticket"
+            origin = "the ticket in the same archive"
+        return {
+            "name": rights_id.hex(),
+            "purpose": f"the title key of {nca.header.program_id:016x}",
+            "optional": False,
+            "status": status,
+            "origin": origin,
+        }
+
+    def _section(self, section: NcaSection, prefix: str) -> Description:
+        header = section.header
+        node = self._node(join(prefix, section.name), "section", section.size)
+        node |= {
+            "index": section.index,
+            "fs_type": _name(FsType, header.fs_type),
+            "hash_type": _name(HashType, header.hash_type),
+            "encryption": _name(Encryption, header.encryption),
+            "offset": section.start,
+        }
+        try:
+            node["data_size"] = section.data_size
+        except FormatError as wrong:
+            node["problems"] = [str(wrong)]
+        node |= {"patch": section.is_patch, "sparse": section.is_sparse, "compressed": section.is_compressed}
+        if section.fault is not None:
+            node["problems"] = [str(section.fault)]
+        return node
+
+    # Others
+
+    def _plain(self, node: Description, name: str, storage: Storage) -> None:
+        if not name.lower().endswith(".tik"):
+            return
+        from oboromi_fs.tickets import Ticket
+
+        ticket = Ticket.read(storage)
+        node["kind"] = "ticket"
+        node["rights_id"] = ticket.rights_id.hex()
+        node["title_key"] = "personal" if ticket.body.key_type else "common"
+
+    def _titles(self, node: Description, archives: list[tuple[FileSystem, str, str]]) -> None:
+        """Add what the content metas in some archives say; ``archives``: a file system, a directory in it, its path in the result."""
+        metas = [
+            (fs, directory, entry.name)
+            for fs, directory, _ in archives
+            for entry in fs.read_dir(directory)
+            if entry.name.lower().endswith(".cnmt.nca")
+        ]
+        if not metas:
+            return
+        from oboromi_fs.jobs.titles import titles_of
+
+        titles, problems = titles_of(self.nested, metas)
+        node["titles"] = titles
+        if problems:
+            node["problems"] = node.get("problems", []) + problems
+
+
+def _within(fs: FileSystem, directory: str) -> str:
+    """The directory inside ``fs`` that an NCA lies in: cards have one for each partition, folders many, others none."""
+    if isinstance(fs, XciArchive):
+        return split(directory)[1]
+    return directory if isinstance(fs, HostFs) else ""
+
+
+def _counted(fs: FileSystem, inner: str) -> Description:
+    """How much is below a directory."""
+    from oboromi_fs.base import FileSystemBase, walk
+
+    files = directories = data = 0
+    try:
+        for _, entry in fs.walk(inner) if isinstance(fs, FileSystemBase) else walk(fs, inner):
+            if entry.kind == "directory":
+                directories += 1
+            else:
+                files += 1
+                data += entry.size
+    except OboromiFsError as wrong:
+        return {"problems": [str(wrong)]}
+    return {"files": files, "directories": directories, "data_size": data}
+
+
+def _key(name: str, purpose: str, keys: KeySet, *, optional: bool = False) -> Description:
+    origin = keys.origin(name)
+    status = "missing" if not origin else "derived" if origin == "derived" else "given"
+    return {"name": name, "purpose": purpose, "optional": optional, "status": status, "origin": origin}
+
+
+def _name(kind: type[IntEnum], number: int) -> str:
+    try:
+        return kind(number).name.lower()
+    except ValueError:
+        return f"unknown_{number}"
+
+
+def firmware_text(version: int) -> str:
+    """Return a system version, 6.6.4.16 bits, as people write it.
+
+    Example:
+        >>> firmware_text(0x04230004)
+        '1.2.3-4'
+    """
+    text = f"{version >> 26}.{version >> 20 & 0x3F}.{version >> 16 & 0xF}"
+    return f"{text}-{version & 0xFFFF}" if version & 0xFFFF else text

@@ -1,0 +1,331 @@
+"""A place as the tree of files that comes out of it: containers become directories, where they are to be opened.
+
+What extraction and manifests read. The tree is found once, when it is made; what cannot be read is told, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_fs._decode import error
+from oboromi_fs._extents import PartitionArchive
+from oboromi_fs.backends.host import HostFs
+from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.romfs import RomFs
+from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.base import FileSystemBase, StorageBase, extents_of, walk
+from oboromi_fs.errors import (
+    CorruptError,
+    EntryNotFoundError,
+    FormatError,
+    IntegrityError,
+    IsADirectoryEntryError,
+    MappingError,
+    MissingKeyError,
+    NotADirectoryEntryError,
+    OboromiFsError,
+    UnsafePathError,
+)
+from oboromi_fs.jobs.windows import seen_through
+from oboromi_fs.paths import join, split
+from oboromi_fs.protocols import DirEntry, Extent, Metadata, PathType, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from oboromi_fs.opening import NestedFs
+    from oboromi_fs.protocols import FileSystem
+
+__all__ = ["Opened", "Unfolded", "check_member"]
+
+_MAGICS = (b"PFS0", b"HFS0", b"\x50\0\0\0", b"\x28\0\0\0")
+_CARD_SIZE = 0xF000
+"""No game card image is smaller: its root lies there."""
+_MAX_DEPTH = 16
+
+
+class _Section(NamedTuple):
+    """A section of an NCA that is yet to be opened."""
+
+    nca: Nca
+    name: str
+
+
+class _Tree(NamedTuple):
+    """A directory or container to be listed: its path in the result, and where it is."""
+
+    prefix: str
+    fs: FileSystem | _Section
+    inner: str
+    depth: int
+
+
+class Opened:
+    """Where the containers of one archive lie that were opened.
+
+    Honest ones never share a byte. Those of a hostile archive do: then each holds all the others, which hold each other again, and a few
+    kilobytes have more files in them than there is memory.
+    """
+
+    def __init__(self) -> None:
+        self._spans: dict[int, tuple[Storage, list[tuple[int, int]]]] = {}
+
+    def takes(self, storage: Storage, start: int, size: int) -> bool:
+        """Note a container, and return true; unless it shares bytes with one that is known."""
+        if not size:
+            return True
+        storage, start = seen_through(storage, start)
+        spans = self._spans.setdefault(id(storage), (storage, []))[1]  # Held, so that no other gets its identity.
+        at = bisect_right(spans, (start, start))
+        if (at and spans[at - 1][1] > start) or (at < len(spans) and spans[at][0] < start + size):
+            return False
+        spans.insert(at, (start, start + size))
+        return True
+
+
+class _Reopened(StorageBase):
+    """A host file that is open only while it is read: of many, not all can be."""
+
+    __slots__ = ("fs", "name", "path")
+    kind = "File"
+
+    def __init__(self, fs: HostFs, path: str, size: int) -> None:
+        self.fs = fs
+        self.path = path
+        self.name = path
+        self._size = size
+
+    def _readinto(self, offset: int, target: memoryview) -> None:
+        with self.fs.open(self.path) as stream:
+            count = stream.storage.readinto_at(offset, target)
+        if count != len(target):
+            raise MappingError(self.name, f"shrank while it was read: {len(target)} bytes at {offset:#x} are needed, {count} are there")
+
+
+class Unfolded(FileSystemBase):
+    """Everything below a directory or container, as a file system of its own.
+
+    Args:
+        fs: The file system the place is in.
+        root: The directory or container.
+        deep: Open containers below it, too: each is then a directory of its own name. Inside a RomFS an NCA is told by its name only,
+            as trying every file would take longer than extracting it.
+
+    Attributes:
+        files: Every file as a run of a storage, in the order of the archives.
+        directories: Every directory, parents first.
+        problems: What could not be read, by path: damaged members and sections are left out, damaged containers stay files.
+
+    Raises:
+        MissingKeyError: Something below needs a key that is absent.
+        IntegrityError: A hashed archive member is damaged (only where the opener of ``fs`` checks).
+        FormatError: The place itself cannot be opened.
+    """
+
+    kind = "Unfolded"
+
+    def __init__(self, fs: NestedFs, root: str, *, deep: bool = False) -> None:
+        super().__init__()
+        self.files: list[Extent] = []
+        self.directories: list[str] = []
+        self.problems: list[tuple[str, OboromiFsError]] = []
+        self._opener = fs.opener
+        self._tickets_of = fs.tickets_of
+        self._deep = deep
+        self._missing: list[MissingKeyError] = []
+        self._tree: dict[str, dict[str, DirEntry]] | None = None
+        self._by_path: dict[str, Extent] | None = None
+        top, inner = fs.resolve(root)
+        if inner and top.metadata(inner).kind == "file":
+            entered = fs.enter(root)
+            if entered is None:
+                raise NotADirectoryEntryError(root)
+            top, inner = entered, ""
+        self._scan(_Tree("", top, inner, 0))
+        if self._missing:
+            raise self._missing[0]
+
+    # Finding everything
+
+    def _scan(self, top: _Tree) -> None:
+        pending = [top]
+        while pending:
+            tree = pending.pop()
+            found: list[_Tree] = []
+            try:
+                self._add(tree, found)
+            except MissingKeyError as wrong:
+                self._missing.append(wrong)
+            except FormatError as wrong:
+                if tree is top or (self._opener.check and isinstance(wrong, IntegrityError)):
+                    raise
+                self.problems.append((tree.prefix, wrong))
+            pending.extend(reversed(found))
+
+    def _add(self, tree: _Tree, found: list[_Tree]) -> None:
+        """Add what is in one directory or container; to ``found`` the containers in it that are to be opened."""
+        prefix, fs, inner, depth = tree
+        if isinstance(fs, _Section):
+            fs = self._opener.section(fs.nca, fs.name)
+        if isinstance(fs, Nca):
+            for section in fs.sections.values():
+                self.directories.append(join(prefix, section.name))
+                found.append(_Tree(join(prefix, section.name), _Section(fs, section.name), "", depth))
+            return
+        names: list[str] = []
+        for below, entry in fs.walk(inner) if isinstance(fs, FileSystemBase) else walk(fs, inner):
+            if entry.kind == "directory":
+                self.directories.append(join(prefix, below))
+            else:
+                names.append(below)
+        opened = Opened()
+        for extent in self._extents(tree, fs, names):
+            path, storage, offset, size = extent
+            if self._opener.check:
+                check_member(fs, join(inner, path))
+            full = join(prefix, path) if prefix else path
+            container = self._container(fs, inner, extent, full) if self._deep and depth < _MAX_DEPTH else None
+            if container is not None and not isinstance(fs, HostFs) and not opened.takes(storage, offset, size):
+                problem = f"{path!r} shares bytes with another container in the same archive, and stays a file"
+                self.problems.append((full, error(CorruptError, problem, what="nested container", storage=storage, offset=offset)))
+                container = None
+            if container is not None:
+                self.directories.append(full)
+                found.append(_Tree(full, container, "", depth + 1))
+            elif isinstance(fs, HostFs):
+                self.files.append(Extent(full, _Reopened(fs, join(inner, path), size), 0, size))
+            else:
+                self.files.append(Extent(full, storage, offset, size) if prefix else extent)
+
+    def _extents(self, tree: _Tree, fs: FileSystem, names: list[str]) -> Iterable[Extent]:
+        if not isinstance(fs, HostFs):
+            try:
+                return list(extents_of(fs, tree.inner))
+            except (CorruptError, UnsafePathError):
+                pass
+        return self._one_by_one(tree, fs, names)  # One of them is broken: which? Or, each is a file to be opened and closed.
+
+    def _one_by_one(self, tree: _Tree, fs: FileSystem, names: list[str]) -> Iterator[Extent]:
+        for name in names:
+            try:
+                if isinstance(fs, PartitionArchive):
+                    yield _member(fs, name)
+                    continue
+                storage = fs.storage(join(tree.inner, name))
+            except MissingKeyError:
+                raise
+            except OboromiFsError as wrong:
+                self.problems.append((join(tree.prefix, name), wrong))
+            else:
+                yield Extent(name, storage, 0, storage.size)
+
+    def _container(self, fs: FileSystem, inner: str, extent: Extent, full: str) -> FileSystemBase | None:
+        """The container a file is; None where it is a plain file, or cannot be opened, which is said."""
+        parent, name = split(extent.path)
+        if isinstance(fs, RomFs) and not _looks_like_container(extent, name):
+            return None
+        storage = extent.storage.window(extent.offset, extent.offset + extent.size)
+        try:
+            return self._opener.container(storage, name, tickets=self._tickets_of(fs, join(inner, parent)))
+        except MissingKeyError as wrong:
+            self._missing.append(wrong)
+        except FormatError as wrong:
+            self.problems.append((full, wrong))
+        return None
+
+    # FileSystem
+
+    def _directory(self, path: str) -> dict[str, DirEntry] | None:
+        if self._tree is None:
+            tree: dict[str, dict[str, DirEntry]] = {"": {}}
+            for directory in self.directories:
+                parent, name = split(directory)
+                tree.setdefault(directory, {})
+                tree.setdefault(parent, {})[name] = DirEntry(name, "directory", 0)
+            for extent in self.files:
+                parent, name = split(extent.path)
+                tree.setdefault(parent, {})[name] = DirEntry(name, "file", extent.size)
+            self._tree = tree
+        return self._tree.get(path)
+
+    def _file(self, path: str) -> Extent | None:
+        if self._by_path is None:
+            self._by_path = {extent.path: extent for extent in self.files}
+        return self._by_path.get(path)
+
+    def read_dir(self, path: PathType = "", /) -> list[DirEntry]:
+        """Return the entries of a directory; one that is called ``..`` is no other than itself.
+
+        Raises:
+            EntryNotFoundError: No such path.
+            NotADirectoryEntryError: The path is a file.
+        """
+        found = self._directory(path) if isinstance(path, str) else None
+        return list(found.values()) if found is not None else super().read_dir(path)
+
+    def _read_dir(self, path: str) -> list[DirEntry]:
+        found = self._directory(path)
+        if found is None:
+            raise NotADirectoryEntryError(path) if self._file(path) else EntryNotFoundError(path)
+        return list(found.values())
+
+    def _metadata(self, path: str) -> Metadata:
+        if self._directory(path) is not None:
+            return Metadata("directory", 0)
+        return Metadata("file", self._extent(path).size)
+
+    def _storage(self, path: str) -> Storage:
+        if self._directory(path) is not None:
+            raise IsADirectoryEntryError(path)
+        extent = self._extent(path)
+        return extent.storage.window(extent.offset, extent.offset + extent.size)
+
+    def _extent(self, path: str) -> Extent:
+        found = self._file(path)
+        if found is None:
+            raise EntryNotFoundError(path)
+        return found
+
+    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
+        """Yield every file below a directory as a run of a storage."""
+        if not path:
+            return iter(self.files)
+        return super().extents(path)
+
+
+def _member(archive: PartitionArchive, name: str) -> Extent:
+    """A member by its very name: one such as ``a//b`` is no path."""
+    member = archive.member(name)
+    if member.offset + member.size > archive.raw.size:
+        problem = f"{name!r} ends at {member.offset + member.size:#x}, the archive at {archive.raw.size:#x}: it is truncated"
+        at = min(member.offset, archive.raw.size)
+        raise error(CorruptError, problem, what=f"{archive.kind} entry", storage=archive.raw, offset=at, field="size")
+    return Extent(name, archive.raw, member.offset, member.size)
+
+
+def _looks_like_container(extent: Extent, name: str) -> bool:
+    start, stop = extent.offset, extent.offset + extent.size
+    if extent.size < 0x10:
+        return False
+    if extent.storage[start : start + 4].tobytes() in _MAGICS or name.lower().endswith(".nca"):
+        return True
+    if extent.size < _CARD_SIZE:
+        return False
+    return any(extent.storage[at : min(at + 4, stop)].tobytes() == b"HEAD" for at in (start + 0x100, start + 0x1100))
+
+
+def check_member(fs: FileSystem, path: str) -> None:
+    """Check the hash that a card or HFS0 archive has of a member; others have none.
+
+    Raises:
+        IntegrityError: It does not match.
+    """
+    archive: FileSystem = fs
+    if isinstance(fs, XciArchive):
+        partition, path = path.partition("/")[::2]
+        archive = fs.partition(partition)
+    if isinstance(archive, PartitionArchive) and archive.hash_matches(path) is False:
+        member = archive.member(path)
+        problem = f"the first {member.hashed_size:#x} bytes of {path!r} do not have the hash of the entry: damaged, or changed"
+        raise error(IntegrityError, problem, what=f"{archive.kind} entry", storage=archive.raw, offset=member.offset, field="hash")

@@ -1,0 +1,101 @@
+"""Where a path leaves the host: the file or folder it begins with, and the parts of one that was split."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from oboromi_fs.errors import (
+    CorruptError,
+    EntryNotFoundError,
+)
+from oboromi_fs.file import Access, File
+from oboromi_fs.paths import join
+from oboromi_fs.storage.concat import ConcatStorage
+
+if TYPE_CHECKING:
+    from oboromi_fs.protocols import Storage
+
+__all__ = ["host_part", "open_storage", "split_parts"]
+
+_MAX_SPLIT_PARTS = 100
+
+
+def open_storage(path: str, access: Access = "auto") -> tuple[Storage, list[File]]:
+    """Open a host file, or the parts of a split one (a folder of ``00 01 …``, or ``.xc0 .xc1 …``), as one run of bytes.
+
+    Raises:
+        CorruptError: A part in the middle is missing.
+        OSError: The host says no.
+    """
+    parts = split_parts(path)
+    if not parts:
+        file = File.open(path, access=access)
+        return file, [file]
+    files: list[File] = []
+    try:
+        files.extend(File.open(part, access=access) for part in parts)
+    except OSError:
+        for file in files:
+            file.close()
+        raise
+    return ConcatStorage(files), files
+
+
+def split_parts(path: str) -> list[str]:
+    """Return the host paths of the parts of a split file, in order; empty where the path is no such thing.
+
+    Raises:
+        CorruptError: A part in the middle is missing.
+    """
+    if os.path.isdir(path):
+        names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+        if not names or names[0] != "00" or not all(len(name) == 2 and name.isascii() and name.isdigit() for name in names):
+            return []
+        if not all(os.path.isfile(os.path.join(path, name)) for name in names):
+            return []
+        expected = [f"{number:02}" for number in range(len(names))]
+        if names != expected:
+            gap = next(want for want, have in zip(expected, names, strict=True) if want != have)
+            raise CorruptError(f"part {gap} is missing", what="split file", source=path)
+        return [os.path.join(path, name) for name in names]
+    stem, extension = os.path.splitext(path)
+    if extension.lower() in (".xc0", ".ns0"):
+        parts = [path]
+        while len(parts) < _MAX_SPLIT_PARTS and os.path.isfile(following := f"{stem}{extension[:-1]}{len(parts)}"):
+            parts.append(following)
+        later = (f"{stem}{extension[:-1]}{number}" for number in range(len(parts) + 1, _MAX_SPLIT_PARTS))
+        if any(os.path.isfile(part) for part in later):
+            raise CorruptError(f"part {os.path.basename(following)} is missing", what="split file", source=path)
+        return parts
+    return []
+
+
+def host_part(path: str) -> tuple[str, str]:
+    """Split a path into what exists on the host and what goes on inside it."""
+    head, tail = path, ""
+    while True:
+        try:
+            found = os.stat(head or os.curdir)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except ValueError:
+            raise EntryNotFoundError(path, "holds a NUL, or a surrogate that stands for no byte: no host path") from None
+        except OSError as wrong:
+            if wrong.errno != _ENAMETOOLONG:
+                raise
+        else:
+            if tail and stat.S_ISDIR(found.st_mode) and not split_parts(head):
+                name = tail.partition("/")[0]
+                raise EntryNotFoundError(path, f"no such path ({head or os.curdir!r} exists, and has no {name!r})")
+            return head or os.curdir, tail
+        parent, name = os.path.split(head)  # Of "game.nsp/" the name is empty: tried again without the slash.
+        if parent == head:
+            raise EntryNotFoundError(path)
+        tail = join(name, tail) if tail else name
+        head = parent
+
+
+_ENAMETOOLONG = errno.ENAMETOOLONG

@@ -1,0 +1,191 @@
+"""From a path to what it names, on the host or inside containers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oboromi_fs.backends.host import HostFs
+from oboromi_fs.base import FileSystemBase, extents_of, walk
+from oboromi_fs.errors import (
+    EntryNotFoundError,
+    IsADirectoryEntryError,
+    NotADirectoryEntryError,
+    NotThisFormatError,
+)
+from oboromi_fs.opening.hostfile import host_part, open_storage, split_parts
+from oboromi_fs.opening.nested import NestedFs
+from oboromi_fs.opening.opener import KeysType, Opener
+from oboromi_fs.paths import join, normalise
+from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oboromi_fs.file import Access
+
+__all__ = ["Location", "locate", "open_fs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """What a path names: always a place in a file system; for a file its bytes; for a directory or container its tree.
+
+    ``fs`` and ``path`` go together: ``fs.metadata(path)``. ``display`` is the path as the user gave it. ``host`` is the host file or
+    folder it starts from.
+    """
+
+    fs: NestedFs
+    path: str
+    display: str
+    host: str
+
+    @property
+    def kind(self) -> str:
+        """``"file"`` or ``"directory"``; a container is a file that can be entered."""
+        return self.fs.metadata(self.path).kind
+
+
+def locate(
+    path: str | bytes | os.PathLike[str], keys: KeysType = None, *, access: Access = "auto", opener: Opener | None = None
+) -> Location:
+    """Find what a path names, on the host or inside containers.
+
+    Args:
+        path: A host path that may go on inside containers.
+        keys: See :func:`open_fs`.
+        access: How host files are opened.
+        opener: Use this one, and its keys, instead.
+
+    Raises:
+        EntryNotFoundError: No such path; the message names the nearest ancestor that exists.
+        FormatError: A container on the way is broken.
+        MissingKeyError: A container on the way needs a key that is absent.
+    """
+    text = os.fsdecode(path)
+    if not text:
+        raise EntryNotFoundError(text, "the path is empty")
+    opener = opener if opener is not None else Opener(keys, access=access)
+    host, inner = host_part(text)
+    if os.path.isdir(host) and not split_parts(host):
+        folder = HostFs(host, access=opener.access)
+        return Location(NestedFs(folder, opener, owned=[folder]), "", text, host)
+    storage, files = open_storage(host, opener.access)
+    single = _SingleFs(os.path.basename(os.path.normpath(host)), storage)
+    nested = NestedFs(single, opener, owned=files)
+    try:
+        full = join(single.name, normalise(inner))
+        nested.metadata(full)
+    except OSError as wrong:
+        nested.close()
+        if isinstance(wrong, EntryNotFoundError | NotADirectoryEntryError):
+            raise type(wrong)(text, wrong.detail) from None
+        raise
+    except BaseException:
+        nested.close()
+        raise
+    return Location(nested, full, text, host)
+
+
+class _SingleFs(FileSystemBase):
+    """One host file as a file system of its own: where a path that goes on inside it starts."""
+
+    kind = "File"
+
+    def __init__(self, name: str, storage: Storage) -> None:
+        super().__init__()
+        self.name = name
+        self._bytes = storage
+
+    def _read_dir(self, path: str) -> list[DirEntry]:
+        if path:
+            raise NotADirectoryEntryError(path) if path == self.name else EntryNotFoundError(path)
+        return [DirEntry(self.name, "file", self._bytes.size)]
+
+    def _metadata(self, path: str) -> Metadata:
+        if not path:
+            return Metadata("directory", 0)
+        if path != self.name:
+            raise EntryNotFoundError(path)
+        return Metadata("file", self._bytes.size)
+
+    def _storage(self, path: str) -> Storage:
+        if not path:
+            raise IsADirectoryEntryError(path)
+        if path != self.name:
+            raise EntryNotFoundError(path)
+        return self._bytes
+
+
+def open_fs(
+    path: str | bytes | os.PathLike[str] | Storage,
+    keys: KeysType = None,
+    *,
+    access: Access = "auto",
+) -> NestedFs:
+    """Open whatever a path names as a file system: a folder, a container, or a directory or container inside one.
+
+    Containers are recognised by content, and paths in the result go on inside further ones: ``fs.open("@program/romfs/a.bin")``.
+
+    Args:
+        path: A host path that may go on inside containers; or a Storage.
+        keys: A KeySet, a key file or several, or a mapping of names to hex text. None looks in the default places, when a key is needed.
+        access: How host files are opened, see :class:`oboromi_fs.file.File`.
+
+    Raises:
+        EntryNotFoundError: No such path.
+        NotADirectoryEntryError: A plain file.
+        FormatError: The container is broken.
+        MissingKeyError: It needs a key that is absent.
+
+    Example:
+        >>> fs = open_fs("testdata/nsp/std_g1.nsp", keys="testdata/keys/prod.keys")
+        >>> fs.read_bytes("@program/romfs/hello.txt")
+        b'hello\\n'
+    """
+    opener = Opener(keys, access=access)
+    if isinstance(path, Storage) and not isinstance(path, str | bytes):
+        container = opener.container(path)
+        if container is None:
+            raise NotThisFormatError("none of the known containers", what="storage")
+        return NestedFs(container, opener)
+    place = locate(path, opener=opener)
+    if not place.path:
+        return place.fs
+    try:
+        fs, inner = place.fs._as_directory(place.path)  # noqa: SLF001
+    except BaseException:
+        place.fs.close()
+        raise
+    if not inner:
+        return NestedFs(fs, opener, owned=[place.fs])
+    return NestedFs(_SubFs(fs, inner), opener, owned=[place.fs])
+
+
+class _SubFs(FileSystemBase):
+    """A directory of a file system as the root of its own."""
+
+    def __init__(self, fs: FileSystem, root: str) -> None:
+        super().__init__()
+        self.fs = fs
+        self.root = root
+        self.kind = getattr(fs, "kind", type(fs).__name__)
+
+    def _read_dir(self, path: str) -> list[DirEntry]:
+        return self.fs.read_dir(join(self.root, path))
+
+    def _metadata(self, path: str) -> Metadata:
+        return self.fs.metadata(join(self.root, path))
+
+    def _storage(self, path: str) -> Storage:
+        return self.fs.storage(join(self.root, path))
+
+    def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
+        """Yield ``(path, entry)`` for everything below a directory."""
+        inner = join(self.root, normalise(path)).rstrip("/")
+        return self.fs.walk(inner) if isinstance(self.fs, FileSystemBase) else walk(self.fs, inner)
+
+    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
+        """Yield every file below a directory as a run of a shared storage."""
+        return extents_of(self.fs, join(self.root, normalise(path)).rstrip("/"))

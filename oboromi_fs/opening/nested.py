@@ -1,0 +1,326 @@
+"""File systems in file systems: a path goes on inside the containers it meets."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from oboromi_fs.backends.host import HostFs
+from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.base import FileSystemBase, walk
+from oboromi_fs.errors import (
+    EntryNotFoundError,
+    FormatError,
+    IsADirectoryEntryError,
+    NotADirectoryEntryError,
+    OboromiFsError,
+)
+from oboromi_fs.opening.opener import Opener
+from oboromi_fs.paths import join, normalise
+from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
+from oboromi_fs.tickets import Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from oboromi_fs.file import File
+    from oboromi_fs.keys import KeySet
+
+__all__ = ["CONTENT_ALIASES", "NestedFs"]
+
+CONTENT_ALIASES = ("@program", "@meta", "@control", "@manual", "@data", "@publicdata")
+"""Names of NCAs by content type, in the order of the type's number; ``@legal`` is told from ``@manual`` by its contents."""
+_MAX_NESTING = 16
+
+
+class NestedFs(FileSystemBase):
+    """A file system whose containers can be entered: a path goes on inside them.
+
+    Listings are those of the file system underneath: a container in it is listed as the file it is, and may be used as a directory as
+    well. Sections of an NCA are directories. ``@program`` and its like name an NCA by content type, ``@0`` to ``@3`` a section by slot.
+
+    Args:
+        fs: The outermost file system.
+        opener: How containers are opened.
+        owned: What :meth:`close` closes.
+
+    Attributes:
+        fs: The outermost file system.
+        opener: How containers are opened.
+    """
+
+    nests = True
+
+    def __init__(self, fs: FileSystem, opener: Opener | None = None, *, owned: Iterable[FileSystemBase | File] = ()) -> None:
+        super().__init__(owned=owned)
+        self.fs = fs
+        self.opener = opener if opener is not None else Opener()
+        self.kind = getattr(fs, "kind", type(fs).__name__)
+        self._entered: dict[str, FileSystem] = {}
+        self._aliases: dict[str, dict[str, str]] = {}
+        self._unreadable: dict[str, FormatError] = {}
+
+    @property
+    def keys(self) -> KeySet:
+        """The keys containers are opened with."""
+        return self.opener.keys
+
+    # Following a path
+
+    def resolve(self, path: PathType) -> tuple[FileSystem, str]:
+        """Return the file system that holds a path, and the path inside it.
+
+        Raises:
+            EntryNotFoundError: No such path.
+            NotADirectoryEntryError: A plain file in the middle of it.
+        """
+        fs, inner, _ = self._follow(normalise(path))
+        return fs, inner
+
+    def _follow(self, path: str) -> tuple[FileSystem, str, str]:
+        """The file system, the path in it, and the full path up to it (the key under which entered containers are kept)."""
+        fs: FileSystem = self.fs
+        prefix, rest = "", path
+        for _ in range(_MAX_NESTING):
+            try:
+                fs.metadata(rest)
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            else:
+                return fs, rest, prefix
+            fs, prefix, rest = self._step(fs, prefix, rest, path)
+        raise NotADirectoryEntryError(path, f"containers are nested deeper than {_MAX_NESTING}")
+
+    def _step(self, fs: FileSystem, prefix: str, rest: str, path: str) -> tuple[FileSystem, str, str]:
+        """Enter the first container on the way: ``rest`` is not a path of ``fs`` itself."""
+        parts = rest.split("/")
+
+        def no_directory(count: int) -> bool:
+            try:
+                return fs.metadata("/".join(parts[:count])).kind != "directory"
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+
+        # What lies below no directory is none either: halving finds how many components lead through directories.
+        known = bisect_left(range(1, len(parts)), x=True, key=no_directory)
+        done, name, remaining = "/".join(parts[:known]), parts[known], "/".join(parts[known + 1 :])
+        inner = join(done, name)
+        try:
+            fs.metadata(inner)
+        except (FileNotFoundError, NotADirectoryError):
+            alias = self._alias(fs, prefix, done, name)
+            if alias is None:
+                raise EntryNotFoundError(path, f"no such path ({join(prefix, done).rstrip('/') or 'the root'!r} has no {name!r})") from None
+            inner = join(done, alias)
+            if not remaining:
+                return fs, prefix, inner
+        outer = join(prefix, inner)
+        entered = self._enter(fs, inner, outer)
+        if entered is None:
+            raise NotADirectoryEntryError(path, f"{outer!r} is a plain file")
+        return entered, outer, remaining
+
+    def _enter(self, fs: FileSystem, inner: str, outer: str) -> FileSystem | None:
+        found = self._entered.get(outer)
+        if found is None:
+            if isinstance(fs, Nca):
+                found = self.opener.section(fs, inner)
+            else:
+                name = inner.rpartition("/")[2]
+                tickets = self.tickets_of(fs, inner.rpartition("/")[0])
+                found = self.opener.container(fs.storage(inner), name, tickets=tickets)
+            if found is None:
+                return None
+            self._entered[outer] = found
+        return found
+
+    def enter(self, path: PathType) -> FileSystem | None:
+        """Return the file system a container file holds; None for a plain file.
+
+        Raises:
+            EntryNotFoundError: No such path.
+            FormatError: The container is broken.
+            MissingKeyError: It needs a key that is absent.
+        """
+        fs, inner, prefix = self._follow(normalise(path))
+        if not inner:
+            return fs
+        if fs.metadata(inner).kind == "directory":
+            raise IsADirectoryEntryError(join(prefix, inner))
+        return self._enter(fs, inner, join(prefix, inner))
+
+    # Tickets and aliases
+
+    def tickets_of(self, fs: FileSystem, directory: str = "") -> Callable[[bytes], Ticket | None]:
+        """Return a lookup of tickets by the rights id inside them, in the archive an NCA lies in."""
+
+        def lookup(rights_id: bytes) -> Ticket | None:
+            places = [directory]
+            if isinstance(fs, XciArchive):
+                places += [name for name in fs.partitions if name != directory]
+            for place in places:
+                try:
+                    entries = fs.read_dir(place)
+                except OboromiFsError:
+                    continue
+                for entry in entries:
+                    if not entry.name.lower().endswith(".tik"):
+                        continue
+                    try:
+                        ticket = Ticket.read(fs.storage(join(place, entry.name)))
+                    except OboromiFsError:
+                        continue
+                    if ticket.rights_id == rights_id:
+                        return ticket
+            return None
+
+        return lookup
+
+    def _alias(self, fs: FileSystem, prefix: str, directory: str, name: str) -> str | None:
+        """What ``@program`` or ``@0`` stands for in a directory; None where it stands for nothing."""
+        if not name.startswith("@"):
+            return None
+        if isinstance(fs, Nca):
+            return fs.section(name).name if fs.sections and _is_slot(fs, name) else None
+        if isinstance(fs, XciArchive):
+            directories = [directory] if directory else ["secure", *(part for part in fs.partitions if part != "secure")]
+        elif isinstance(fs, HostFs) or directory:
+            return None
+        else:
+            directories = [""]
+        for place in directories:
+            if place and place not in getattr(fs, "partitions", ()):
+                continue
+            found = self.aliases(fs, prefix, place).get(name.lower())
+            if found is not None:
+                return found if directory else join(place, found)
+        if name.lower().partition(".")[0] in CONTENT_ALIASES:
+            for place in directories:
+                if (unreadable := self._unreadable.get(join(prefix, place))) is not None:
+                    raise unreadable.with_traceback(None)  # It may be the one that is asked for: say why nobody can tell.
+        return None
+
+    def aliases(self, fs: FileSystem, prefix: str, directory: str) -> dict[str, str]:
+        """Map ``@program``, ``@control`` … to the names of the NCAs in one directory of an archive.
+
+        Raises:
+            MissingKeyError: ``header_key`` is absent: content types are inside the encrypted headers.
+        """
+        key = join(prefix, directory)
+        found = self._aliases.get(key)
+        if found is None:
+            found = {}
+            for entry in fs.read_dir(directory):
+                if not entry.name.lower().endswith(".nca"):
+                    continue
+                inner = join(directory, entry.name)
+                try:
+                    nca = self._enter(fs, inner, join(prefix, inner))
+                except FormatError as wrong:  # Damaged, cut short, or of another key: the others still have their names.
+                    self._unreadable.setdefault(key, wrong)
+                    continue
+                if isinstance(nca, Nca):
+                    alias = self._content_alias(nca, join(prefix, inner))
+                    number = 1
+                    numbered = alias
+                    while numbered in found:
+                        numbered = f"{alias}.{number}"
+                        number += 1
+                    found[numbered] = entry.name
+            self._aliases[key] = found
+        return found
+
+    def _content_alias(self, nca: Nca, outer: str) -> str:
+        kind = nca.header.content_type
+        alias = CONTENT_ALIASES[kind] if kind < len(CONTENT_ALIASES) else "@unknown"
+        if alias == "@manual" and nca.sections:
+            # Manual and legal information share a content type; the legal one has its own file at the root.
+            section = next(iter(nca.sections.values()))
+            secure_value = section.header.secure_value & 0xFFFFFF
+            if secure_value in (_HTML_DOCUMENT, _LEGAL_INFORMATION):
+                return "@legal" if secure_value == _LEGAL_INFORMATION else "@manual"
+            try:
+                inside = self._enter(nca, section.name, join(outer, section.name))
+                names = {entry.name for entry in inside.read_dir("")} if inside is not None else set()
+            except OboromiFsError:
+                return alias
+            if "legalinfo.xml" in names:
+                return "@legal"
+        return alias
+
+    def close(self) -> None:
+        """Close what was opened for this file system, and forget the containers that were entered."""
+        super().close()
+        self._entered.clear()
+        self._aliases.clear()
+        self._unreadable.clear()
+
+    # FileSystem
+
+    def _directory_in(self, fs: FileSystem, inner: str) -> bool:
+        return isinstance(fs, Nca) and bool(inner)
+
+    def _read_dir(self, path: str) -> list[DirEntry]:
+        fs, inner, prefix = self._follow(path)
+        if inner and fs.metadata(inner).kind == "file":
+            entered = self._enter(fs, inner, join(prefix, inner))
+            if entered is None:
+                raise NotADirectoryEntryError(path)
+            fs, inner = entered, ""
+        if isinstance(fs, Nca):
+            return [DirEntry(entry.name, "directory", 0) for entry in fs.read_dir()]
+        return fs.read_dir(inner)
+
+    def _metadata(self, path: str) -> Metadata:
+        fs, inner, _ = self._follow(path)
+        if self._directory_in(fs, inner):
+            return Metadata("directory", 0)
+        return fs.metadata(inner)
+
+    def _storage(self, path: str) -> Storage:
+        fs, inner, _ = self._follow(path)
+        if self._directory_in(fs, inner) and not path.rpartition("/")[2].startswith("@"):
+            raise IsADirectoryEntryError(path)
+        return fs.storage(inner)
+
+    def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
+        """Yield ``(path, entry)`` for everything below a directory or container, without going on into further containers."""
+        fs, inner = self._as_directory(path)
+        if isinstance(fs, Nca):
+            for section in fs.read_dir():
+                yield section.name, DirEntry(section.name, "directory", 0)
+                for below, entry in self.walk(join(normalise(path), section.name)):
+                    yield join(section.name, below), entry
+            return
+        yield from fs.walk(inner) if isinstance(fs, FileSystemBase) else walk(fs, inner)
+
+    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
+        """Yield every file below a directory or container as a run of a shared storage."""
+        fs, inner = self._as_directory(path)
+        if isinstance(fs, Nca):
+            for section in fs.read_dir():
+                for extent in self.extents(join(normalise(path), section.name)):
+                    yield extent._replace(path=join(section.name, extent.path))
+            return
+        if isinstance(fs, FileSystemBase):
+            yield from fs.extents(inner)
+        else:
+            yield from super().extents(path)
+
+    def _as_directory(self, path: PathType) -> tuple[FileSystem, str]:
+        canonical = normalise(path)
+        fs, inner, prefix = self._follow(canonical)
+        if inner and fs.metadata(inner).kind == "file":
+            entered = self._enter(fs, inner, join(prefix, inner))
+            if entered is None:
+                raise NotADirectoryEntryError(canonical)
+            return entered, ""
+        return fs, inner
+
+
+_HTML_DOCUMENT, _LEGAL_INFORMATION = 4, 5
+
+
+def _is_slot(nca: Nca, name: str) -> bool:
+    return len(name) == 2 and name[1] in "0123" and int(name[1]) in nca.sections

@@ -1,0 +1,123 @@
+"""Bytes into file systems: which container something is, told by its content, and the backend that opens it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from oboromi_fs.backends.hfs0 import Hfs0Archive
+from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca
+from oboromi_fs.backends.nsp import NspArchive
+from oboromi_fs.backends.romfs import RomFs
+from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.errors import (
+    CorruptError,
+    NotThisFormatError,
+)
+from oboromi_fs.keys import KeySet
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping
+
+    from oboromi_fs.base import FileSystemBase
+    from oboromi_fs.file import Access
+    from oboromi_fs.protocols import Storage
+    from oboromi_fs.tickets import Ticket
+
+__all__ = ["KeysType", "Opener"]
+
+KeysType: TypeAlias = "KeySet | str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Mapping[str, str | bytes] | None"
+
+
+class Opener:
+    """Turns bytes into file systems, with one set of keys.
+
+    Args:
+        keys: The user's keys, anything ``KeySet.of`` takes; None searches the default places when the first key is needed.
+        access: How host files are opened.
+        check: Verify every block that is read from a section against its hash tree.
+    """
+
+    def __init__(self, keys: KeysType = None, *, access: Access = "auto", check: bool = False) -> None:
+        self._given = keys
+        self._keys: KeySet | None = None
+        self.access: Access = access
+        self.check = check
+
+    @property
+    def keys(self) -> KeySet:
+        """The keys, read at the first need."""
+        if self._keys is None:
+            self._keys = KeySet.of(self._given)
+        return self._keys
+
+    def sniff(self, storage: Storage, name: str = "") -> str | None:
+        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA RomFS``, or None for a plain file.
+
+        By content. The name only breaks the tie that encryption leaves: what is called ``.nca`` is one, even if the keys do not open it.
+        """
+        head = storage[:4].tobytes()
+        if head == b"PFS0":
+            return "PFS0"
+        if head == b"HFS0":
+            return "HFS0"
+        if head in (b"\x50\0\0\0", b"\x28\0\0\0"):  # Before XCI: a file in the image may hold HEAD where that looks for it.
+            try:
+                RomFs(storage)
+            except NotThisFormatError:
+                pass
+            except CorruptError:  # Cut short? So small a number at the start is no proof; where every builder puts the data is.
+                if storage[4:8] == bytes(4) and storage[0x48:0x50].tobytes() == b"\0\2\0\0\0\0\0\0":
+                    return "RomFS"
+            else:
+                return "RomFS"
+        if b"HEAD" in (storage[0x100:0x104].tobytes(), storage[0x1100:0x1104].tobytes()):
+            return "XCI"
+        if storage.size < HEADER_SIZE:
+            return None
+        lower = name.lower()
+        if lower.endswith(".nca") or (storage.size % 0x10 == 0 and not lower.endswith(_SURELY_PLAIN) and is_nca(storage, self.keys)):
+            return "NCA"
+        return None
+
+    def container(
+        self, storage: Storage, name: str = "", *, tickets: Callable[[bytes], Ticket | None] | None = None
+    ) -> FileSystemBase | None:
+        """Open bytes as the container they are; None where they are a plain file.
+
+        Args:
+            storage: The bytes.
+            name: Their file name, see :meth:`sniff`.
+            tickets: Where an NCA finds the ticket of its rights id.
+
+        Raises:
+            FormatError: A container, and broken.
+            MissingKeyError: An NCA, and ``header_key`` is absent.
+        """
+        found = self.sniff(storage, name)
+        if found == "PFS0":
+            return NspArchive(storage)
+        if found == "HFS0":
+            return Hfs0Archive(storage)
+        if found == "XCI":
+            return XciArchive(storage, self.keys)
+        if found == "RomFS":
+            return RomFs(storage)
+        if found == "NCA":
+            return Nca(storage, self.keys, tickets=tickets)
+        return None
+
+    def section(self, nca: Nca, name: str) -> FileSystemBase:
+        """Open the file system in a section of an NCA."""
+        section = nca.section(name)
+        image = section.image(check=self.check)
+        try:
+            return RomFs(image) if section.header.fs_type == 0 else NspArchive(image)
+        except NotThisFormatError as wrong:
+            raise CorruptError(
+                f"holds no file system: {wrong.problem}", what=section.what, source=wrong.source, offset=wrong.offset, field=wrong.field
+            ) from wrong
+
+
+# Endings whose bytes nobody would hide an NCA behind; saves a decryption per file when a tree is searched.
+_SURELY_PLAIN = (".tik", ".cert", ".xml", ".npdm", ".nacp", ".cnmt", ".jpg", ".png", ".txt", ".keys")

@@ -1,0 +1,155 @@
+"""What the fuzz tests mutate: archives in the clear, where in them the structures are, and how they are closed up again."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from struct import unpack_from
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from oboromi_fs import Hfs0Archive, KeySet, MemoryStorage, Nca, NspArchive, Opener, RomFs, XciArchive, open_fs
+from oboromi_fs._forge import ContentType, Encryption, FsType, HashType, Section, hfs0, nca, nsp, pfs0, romfs, xci
+from oboromi_fs.backends.nca import read_header
+from oboromi_fs.storage.xts import xts_encrypt
+from tests import forged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from oboromi_fs import FileSystem
+
+TESTDATA = Path(__file__).parent.parent.parent / "testdata"
+CORPUS_KEYS = KeySet.load(TESTDATA / "keys" / "prod.keys", TESTDATA / "keys" / "title.keys")
+
+
+class Seed(NamedTuple):
+    """An archive to mutate.
+
+    ``data`` is in the clear; ``hot`` are the runs that hold structures rather than contents; ``seal`` makes of the mutated bytes what is
+    opened (encrypts the header, mends hashes), so that mutations come through to the parser.
+    """
+
+    data: bytes
+    hot: Sequence[range]
+    kind: Callable[..., FileSystem]
+    opener: Opener
+    seal: Callable[[bytes, bool], bytes]
+
+
+def as_it_is(data: bytes, _: bool) -> bytes:
+    return data
+
+
+def partition_header(data: bytes, row: int, start: int = 0) -> range:
+    count, strings = unpack_from("<II", data, start + 4)
+    return range(start, start + 0x10 + row * count + min(strings, 0x80))
+
+
+def romfs_tables(data: bytes, start: int = 0) -> list[range]:
+    fields = unpack_from("<10Q", data, start)
+    return [
+        range(start, start + 0x50),
+        *(range(start + offset, start + offset + size) for offset, size in zip(fields[1:9:2], fields[2:9:2], strict=True)),
+    ]
+
+
+def of_partition(data: bytes, row: int) -> Seed:
+    kind = NspArchive if row == 0x18 else Hfs0Archive
+    return Seed(data, [partition_header(data, row)], kind, Opener(CORPUS_KEYS), as_it_is)
+
+
+def of_romfs(data: bytes) -> Seed:
+    return Seed(data, romfs_tables(data), RomFs, Opener(CORPUS_KEYS), as_it_is)
+
+
+def of_card(data: bytes) -> Seed:
+    hot = [range(0x100, 0x1A0)]
+    at = data.find(b"HFS0")
+    while at >= 0 and len(hot) < 8:
+        hot.append(partition_header(data, 0x40, at))
+        at = data.find(b"HFS0", at + 1)
+    return Seed(data, hot, XciArchive, Opener(CORPUS_KEYS), as_it_is)
+
+
+def of_nca(data: bytes, keys: KeySet) -> Seed:
+    """The header in the clear. ``seal`` mends the hashes of the FS headers, if asked to, and encrypts the header anew."""
+    clear, encrypted = read_header(MemoryStorage(data), keys)
+
+    def seal(mutated: bytes, mend: bool) -> bytes:
+        head = bytearray(mutated[:0xC00])
+        if len(head) < 0xC00:
+            return mutated
+        if mend:
+            for index in range(4):
+                start = 0x400 + 0x200 * index
+                head[0x280 + 0x20 * index : 0x2A0 + 0x20 * index] = hashlib.sha256(head[start : start + 0x200]).digest()
+        if not encrypted:
+            return bytes(head) + mutated[0xC00:]
+        key = keys.header_key()
+        if bytes(head[0x200:0x204]) != b"NCA2":
+            return xts_encrypt(head, key, 0) + mutated[0xC00:]
+        parts = [xts_encrypt(head[start : start + 0x200], key, 0) for start in range(0x400, 0xC00, 0x200)]
+        return xts_encrypt(head[:0x400], key, 0) + b"".join(parts) + mutated[0xC00:]
+
+    def kind(storage: MemoryStorage) -> Nca:
+        return Nca(storage, keys)
+
+    present = [index for index in range(4) if any(clear[0x240 + 0x10 * index : 0x248 + 0x10 * index])]
+    fs_headers = [range(0x400 + 0x200 * index, 0x400 + 0x200 * index + 0x1A0) for index in present]
+    return Seed(clear + data[0xC00:], [range(0x200, 0x350), *fs_headers], kind, Opener(keys), seal)
+
+
+def small_nca(encryption: int, **options: Any) -> bytes:
+    sections = [
+        Section(pfs0({"main": b"main", "main.npdm": b"n" * 40}), FsType.PARTITION, encryption=encryption, block_size=0x40),
+        Section(small_romfs(), FsType.ROMFS, encryption=encryption, block_size=0x200, **options),
+    ]
+    return nca(sections, keys=forged.KEYS, content_type=ContentType.PROGRAM, program_id=1, first_section=0xC00)
+
+
+def small_romfs() -> bytes:
+    return romfs({"a": b"1", "d/b": b"2" * 40, "d/e/c": b"", "d/e/f/g": b"3"}, dirs=["empty"])
+
+
+@cache
+def seeds() -> dict[str, Seed]:
+    """Small archives of every kind, and all those that other tools made."""
+    found = {
+        "pfs0": of_partition(pfs0({"a": b"1", "b.bin": b"22", "empty": b""}), 0x18),
+        "hfs0": of_partition(hfs0({"a": b"1", "b.bin": b"22", "empty": b""}), 0x40),
+        "romfs": of_romfs(small_romfs()),
+        "xci": of_card(xci({"update": {}, "secure": {"a.bin": b"a", "b.tik": forged.common_ticket()}})),
+        "nca ctr": of_nca(small_nca(Encryption.CTR), forged.KEY_SET),
+        "nca xts": of_nca(small_nca(Encryption.XTS), forged.KEY_SET),
+        "nca plain": of_nca(small_nca(Encryption.NONE), forged.KEY_SET),
+        "nca skip": of_nca(small_nca(Encryption.CTR_SKIP_LAYER_HASH), forged.KEY_SET),
+        "nca sha256": of_nca(small_nca(Encryption.NONE, hash_type=HashType.SHA256), forged.KEY_SET),
+        "nca no hash": of_nca(small_nca(Encryption.NONE, hash_type=HashType.NONE), forged.KEY_SET),
+        "nca title key": of_nca(forged.title_key_nca(), KeySet(forged.KEYS, {forged.RIGHTS_ID: forged.WRAPPED_TITLE_KEY})),
+    }
+    package = nsp({"0.nca": small_nca(Encryption.NONE, hash_type=HashType.NONE)}, [forged.common_ticket()])
+    start = package.index(small_romfs())
+    hot = [partition_header(package, 0x18), *romfs_tables(package, start), partition_header(package, 0x18, package.index(b"PFS0", 1))]
+    found["nsp"] = Seed(package, hot, NspArchive, Opener(forged.KEY_SET), as_it_is)
+    for path in sorted(TESTDATA.glob("*/*.*")):
+        data = path.read_bytes()
+        name = path.relative_to(TESTDATA).as_posix()
+        if path.suffix in (".pfs0", ".nsp"):
+            found[name] = of_partition(data, 0x18)
+        elif path.suffix == ".hfs0":
+            found[name] = of_partition(data, 0x40)
+        elif path.suffix == ".romfs":
+            found[name] = of_romfs(data)
+        elif path.suffix == ".xci":
+            found[name] = of_card(data)
+        elif name.startswith("nca_forged/"):
+            found[name] = of_nca(data, CORPUS_KEYS)
+    with open_fs(TESTDATA / "nsp" / "tk_g2.nsp", CORPUS_KEYS) as fs:
+        for entry in fs.read_dir():
+            if entry.name.endswith(".nca"):
+                found[f"nsp/tk_g2.nsp/{entry.name}"] = of_nca(fs.read_bytes(entry.name), CORPUS_KEYS)
+    return found
+
+
+SMALL = ("pfs0", "hfs0", "romfs", "nsp")
