@@ -36,7 +36,7 @@ bench: $(VENV)/.test
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 fuzz: $(VENV)/.test
-	$(PYTEST) --hypothesis-profile=fuzz tests/fuzz
+	$(PYTEST) --hypothesis-profile=fuzz -m fuzz
 
 docs: $(VENV)/.docs
 	$(BIN)/python tools/gen_format_docs.py

@@ -90,7 +90,7 @@ def test_several_paths(tmp_path: Path) -> None:
 
 def test_a_plain_file_has_nothing_to_check() -> None:
     result = oboromi("verify", KEYS[1])
-    assert result.code == 0
+    assert result.code == 3  # Nothing was checked: no success.
     assert "a plain file" in result.text
 
 

@@ -127,6 +127,11 @@ class FileSystemBase(ABC):
         while self._owned:
             self._owned.pop().close()
 
+    def __repr__(self) -> str:
+        raw = getattr(self, "raw", None)
+        name = getattr(raw.place(0).storage, "name", "") if raw is not None and raw.size else ""
+        return f"<{type(self).__name__} {name!r}>" if name else f"<{type(self).__name__} ({self.kind})>"
+
     def __enter__(self) -> Self:
         return self
 

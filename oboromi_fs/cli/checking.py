@@ -29,7 +29,8 @@ def verify_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``verify`` takes."""
     parser.description = (
         "Check every hash there is, going on into containers: card and archive headers, section trees, NCA names, content records;\n"
-        "signatures where your keys allow. Exit code 1 if anything failed, 4 if a key was missing for some of it."
+        "signatures where your keys allow. Exit code 1 if anything failed, 4 if a key was missing for some of it,\n"
+        "3 if something could not be checked, because it is not supported or holds no hash."
     )
     parser.add_argument("paths", metavar="PATH", nargs="+")
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="threads at most")
@@ -64,7 +65,9 @@ def run_verify(session: Session, options: argparse.Namespace) -> int:
         return codes[0]
     if counts["failed"]:
         return NO
-    return MISSING_KEY if any(check.key_name for check in checks) else DONE
+    if any(check.key_name for check in checks):
+        return MISSING_KEY
+    return DAMAGED if counts["skipped"] else DONE
 
 
 def _verify(session: Session, path: str, jobs: int | None) -> list[Check]:

@@ -12,6 +12,7 @@ from oboromi_fs._decode import error
 from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import FileSystemBase, StorageBase, extents_of, walk
@@ -185,7 +186,10 @@ class Unfolded(FileSystemBase):
             if self._opener.check:
                 check_member(fs, join(inner, path))
             full = join(prefix, path) if prefix else path
-            container = self._container(fs, inner, extent, full) if self._deep and depth < _MAX_DEPTH else None
+            enters = (self._deep or (isinstance(fs, NroArchive) and path == "romfs")) and depth < _MAX_DEPTH
+            container = self._container(fs, inner, extent, full) if enters else None
+            if isinstance(container, NroArchive):  # Its listing leaves out the code: below other things an NRO stays the file it is.
+                container = None
             if container is not None and not isinstance(fs, HostFs) and not opened.takes(storage, offset, size):
                 problem = f"{path!r} shares bytes with another container in the same archive, and stays a file"
                 self.problems.append((full, error(CorruptError, problem, what="nested container", storage=storage, offset=offset)))

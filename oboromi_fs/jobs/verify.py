@@ -37,6 +37,7 @@ __all__ = ["Check", "Status", "verify"]
 
 _RUN = 8 << 20
 """Bytes a task hashes: enough to drown its cost, little enough that two cores end together."""
+_CONTAINER_ENDINGS = ("nsp", "nsz", "xci", "xcz", "pfs0", "hfs0", "romfs")
 _MAX_DEPTH = 16
 """Containers in containers that are looked into."""
 
@@ -97,7 +98,8 @@ class _Planner:
         if inner and fs.metadata(inner).kind == "file":
             container = nested.enter(path)
             if container is None:
-                return [now(Check(label, "format", "skipped", "a plain file: it holds no hash to check"))]
+                unknown = self._unknown(label, inner, fs.storage(inner))
+                return unknown or [now(Check(label, "format", "skipped", "a plain file: it holds no hash to check"))]
             if isinstance(fs, Nca):
                 return self._section(label, fs.section(inner))
             return self._container(label, container, inner.rpartition("/")[2])
@@ -127,8 +129,18 @@ class _Planner:
                 return self._container(label, container, name)
             finally:
                 self.depth -= 1
-        if name.lower().endswith(".nca"):
+        return self._unknown(label, name, storage)
+
+    def _unknown(self, label: str, name: str, storage: Storage) -> list[Step]:
+        """A file that is no container we know, though its name says so."""
+        ending = name.lower().rpartition(".")[2]
+        if ending == "nca":
             return [now(Check(label, "format", "note", f"called an NCA, and with {storage.size:#x} bytes too short to be one"))]
+        if ending == "ncz":
+            return [now(Check(label, "format", "skipped", "a compressed NCA, which is not supported yet"))]
+        if ending in _CONTAINER_ENDINGS:
+            detail = f"called .{ending}, and begins with {storage[:4].tobytes()!r}, which no container does: damaged, or something else"
+            return [now(Check(label, "format", "failed", detail, storage.place(0).offset))]
         return []
 
     def _folder(self, label: str, fs: FileSystem, directory: str) -> list[Step]:
@@ -140,7 +152,7 @@ class _Planner:
             elif entry.kind == "directory":
                 steps += self._folder(join(label, entry.name), fs, inner)
             else:
-                steps += self._file(join(label, entry.name), fs, inner, None, Opened())
+                steps += self._file(join(label, entry.name), fs, inner, self.place.fs.tickets_of(fs, directory), Opened())
         return steps
 
     def _container(self, label: str, fs: FileSystem, name: str) -> list[Step]:
@@ -256,24 +268,26 @@ class _Planner:
         expected: list[tuple[str, Digest, bytes]] = []
         checks: list[Check] = []
         tasks: list[Task] = []
+        what, title = "CNMT record", meta.title
         for record in meta.records:
             stem = record.content_id.hex()
             found = next((name for name in (f"{stem}.nca", f"{stem}.cnmt.nca") if name in members), None)
-            what = f"CNMT record of {meta.title}"
             if found is None:
                 if f"{stem}.ncz" in members:
-                    checks.append(Check(label, what, "skipped", f"{stem}.ncz is compressed, which is not supported yet"))
+                    checks.append(Check(label, what, "skipped", f"of {title}: {stem}.ncz is compressed, which is not supported yet"))
                 elif record.type == RecordType.DELTA_FRAGMENT:
-                    checks.append(Check(label, what, "note", f"delta fragment {stem}.nca is listed and not there, as is usual"))
+                    checks.append(Check(label, what, "note", f"of {title}: delta fragment {stem}.nca is listed and not there, as is usual"))
                 else:
                     status: Status = "failed" if complete else "note"
-                    checks.append(Check(label, what, status, f"{record_type_name(record.type)} {stem}.nca is listed and not there"))
+                    checks.append(
+                        Check(label, what, status, f"of {title}: {record_type_name(record.type)} {stem}.nca is listed and not there")
+                    )
                 continue
             where, archive = members[found]
             below = join(where, found)
             size = archive.member(found).size
             if record.size != size:
-                checks.append(Check(below, what, "failed", f"the record says {record.size:#x} bytes, the file has {size:#x}"))
+                checks.append(Check(below, what, "failed", f"of {title}: the record says {record.size:#x} bytes, the file has {size:#x}"))
                 continue
             digest = self.digests.get(below)
             if digest is None:
@@ -291,8 +305,8 @@ class _Planner:
                 if isinstance(got, list):
                     continue  # Reading failed; the name check has said so.
                 good = got == want
-                detail = "" if good else f"the file's hash is {got.hex()}, the record says {want.hex()}"
-                done.append(Check(below, f"CNMT record of {meta.title}", "ok" if good else "failed", detail, size=digest.size))
+                detail = f"of {title}" if good else f"of {title}: the file's hash is {got.hex()}, the record says {want.hex()}"
+                done.append(Check(below, what, "ok" if good else "failed", detail, size=digest.size))
             return done
 
         return Step(tasks, finish)
@@ -342,7 +356,7 @@ class _Planner:
         except OboromiFsError as wrong:
             return [*steps, now(failure(label, "hash tree", wrong))]
         if tree is None:
-            steps.append(now(Check(label, "hash tree", "skipped", "the section has no hashes")))
+            steps.append(now(Check(label, "hash tree", "note", "the section has no hashes")))
         else:
             steps.append(self._tree(label, section, tree))
         try:

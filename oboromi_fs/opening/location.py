@@ -72,8 +72,8 @@ def locate(
         folder = HostFs(host, access=opener.access)
         return Location(NestedFs(folder, opener, owned=[folder]), "", text, host)
     storage, files = open_storage(host, opener.access)
-    single = _SingleFs(os.path.basename(os.path.normpath(host)), storage)
-    nested = NestedFs(single, opener, owned=files)
+    single = _SingleFs(os.path.basename(os.path.normpath(host)), storage, os.path.dirname(os.path.abspath(host)))
+    nested = NestedFs(single, opener, owned=files, beside=single.beside)
     try:
         full = join(single.name, normalise(inner))
         nested.metadata(full)
@@ -93,10 +93,15 @@ class _SingleFs(FileSystemBase):
 
     kind = "File"
 
-    def __init__(self, name: str, storage: Storage) -> None:
+    def __init__(self, name: str, storage: Storage, folder: str) -> None:
         super().__init__()
         self.name = name
+        self.folder = folder
         self._bytes = storage
+
+    def beside(self) -> HostFs:
+        """The folder the file lies in: where the ticket of a loose NCA may be."""
+        return HostFs(self.folder)
 
     def _read_dir(self, path: str) -> list[DirEntry]:
         if path:

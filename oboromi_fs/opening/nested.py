@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.nro import NroArchive
+from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import FileSystemBase, walk
 from oboromi_fs.errors import (
@@ -44,6 +46,7 @@ class NestedFs(FileSystemBase):
         fs: The outermost file system.
         opener: How containers are opened.
         owned: What :meth:`close` closes.
+        beside: Gives the folder around ``fs``, where a ticket may lie that is not in it.
 
     Attributes:
         fs: The outermost file system.
@@ -52,11 +55,19 @@ class NestedFs(FileSystemBase):
 
     nests = True
 
-    def __init__(self, fs: FileSystem, opener: Opener | None = None, *, owned: Iterable[FileSystemBase | File] = ()) -> None:
+    def __init__(
+        self,
+        fs: FileSystem,
+        opener: Opener | None = None,
+        *,
+        owned: Iterable[FileSystemBase | File] = (),
+        beside: Callable[[], FileSystem] | None = None,
+    ) -> None:
         super().__init__(owned=owned)
         self.fs = fs
         self.opener = opener if opener is not None else Opener()
         self.kind = getattr(fs, "kind", type(fs).__name__)
+        self._beside = beside
         self._entered: dict[str, FileSystem] = {}
         self._aliases: dict[str, dict[str, str]] = {}
         self._unreadable: dict[str, FormatError] = {}
@@ -126,6 +137,8 @@ class NestedFs(FileSystemBase):
         if found is None:
             if isinstance(fs, Nca):
                 found = self.opener.section(fs, inner)
+            elif self._directory_in(fs, inner):
+                found = RomFs(fs.storage(inner))
             else:
                 name = inner.rpartition("/")[2]
                 tickets = self.tickets_of(fs, inner.rpartition("/")[0])
@@ -156,24 +169,12 @@ class NestedFs(FileSystemBase):
         """Return a lookup of tickets by the rights id inside them, in the archive an NCA lies in."""
 
         def lookup(rights_id: bytes) -> Ticket | None:
-            places = [directory]
+            places: list[tuple[FileSystem, str]] = [(fs, directory)]
             if isinstance(fs, XciArchive):
-                places += [name for name in fs.partitions if name != directory]
-            for place in places:
-                try:
-                    entries = fs.read_dir(place)
-                except OboromiFsError:
-                    continue
-                for entry in entries:
-                    if not entry.name.lower().endswith(".tik"):
-                        continue
-                    try:
-                        ticket = Ticket.read(fs.storage(join(place, entry.name)))
-                    except OboromiFsError:
-                        continue
-                    if ticket.rights_id == rights_id:
-                        return ticket
-            return None
+                places += [(fs, name) for name in fs.partitions if name != directory]
+            if fs is self.fs and self._beside is not None:
+                places.append((self._beside(), ""))
+            return next((found for place in places if (found := _ticket_in(*place, rights_id)) is not None), None)
 
         return lookup
 
@@ -259,7 +260,8 @@ class NestedFs(FileSystemBase):
     # FileSystem
 
     def _directory_in(self, fs: FileSystem, inner: str) -> bool:
-        return isinstance(fs, Nca) and bool(inner)
+        """Whether a file of an NCA or NRO is a file system, and so shown as a directory."""
+        return (isinstance(fs, Nca) and bool(inner)) or (isinstance(fs, NroArchive) and inner == "romfs" and fs.exists(inner))
 
     def _read_dir(self, path: str) -> list[DirEntry]:
         fs, inner, prefix = self._follow(path)
@@ -268,9 +270,13 @@ class NestedFs(FileSystemBase):
             if entered is None:
                 raise NotADirectoryEntryError(path)
             fs, inner = entered, ""
-        if isinstance(fs, Nca):
-            return [DirEntry(entry.name, "directory", 0) for entry in fs.read_dir()]
+        if isinstance(fs, Nca | NroArchive):
+            return self._members(fs)
         return fs.read_dir(inner)
+
+    def _members(self, fs: Nca | NroArchive) -> list[DirEntry]:
+        """What an NCA or NRO holds, its file systems as directories."""
+        return [DirEntry(entry.name, "directory", 0) if self._directory_in(fs, entry.name) else entry for entry in fs.read_dir()]
 
     def _metadata(self, path: str) -> Metadata:
         fs, inner, _ = self._follow(path)
@@ -287,21 +293,25 @@ class NestedFs(FileSystemBase):
     def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
         """Yield ``(path, entry)`` for everything below a directory or container, without going on into further containers."""
         fs, inner = self._as_directory(path)
-        if isinstance(fs, Nca):
-            for section in fs.read_dir():
-                yield section.name, DirEntry(section.name, "directory", 0)
-                for below, entry in self.walk(join(normalise(path), section.name)):
-                    yield join(section.name, below), entry
+        if isinstance(fs, Nca | NroArchive):
+            for member in self._members(fs):
+                yield member.name, member
+                if member.kind == "directory":
+                    for below, entry in self.walk(join(normalise(path), member.name)):
+                        yield join(member.name, below), entry
             return
         yield from fs.walk(inner) if isinstance(fs, FileSystemBase) else walk(fs, inner)
 
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
         """Yield every file below a directory or container as a run of a shared storage."""
         fs, inner = self._as_directory(path)
-        if isinstance(fs, Nca):
-            for section in fs.read_dir():
-                for extent in self.extents(join(normalise(path), section.name)):
-                    yield extent._replace(path=join(section.name, extent.path))
+        if isinstance(fs, Nca | NroArchive):
+            for member in self._members(fs):
+                if member.kind == "directory":
+                    for extent in self.extents(join(normalise(path), member.name)):
+                        yield extent._replace(path=join(member.name, extent.path))
+                else:
+                    yield Extent(member.name, fs.storage(member.name), 0, member.size)
             return
         if isinstance(fs, FileSystemBase):
             yield from fs.extents(inner)
@@ -317,6 +327,24 @@ class NestedFs(FileSystemBase):
                 raise NotADirectoryEntryError(canonical)
             return entered, ""
         return fs, inner
+
+
+def _ticket_in(fs: FileSystem, directory: str, rights_id: bytes) -> Ticket | None:
+    """The ticket of a rights id among the ``.tik`` files of a directory; told by what is inside, as file names may be wrong."""
+    try:
+        entries = fs.read_dir(directory)
+    except (OboromiFsError, OSError):
+        return None
+    for entry in entries:
+        if not entry.name.lower().endswith(".tik"):
+            continue
+        try:
+            ticket = Ticket.read(fs.storage(join(directory, entry.name)))
+        except (OboromiFsError, OSError):
+            continue
+        if ticket.rights_id == rights_id:
+            return ticket
+    return None
 
 
 _HTML_DOCUMENT, _LEGAL_INFORMATION = 4, 5

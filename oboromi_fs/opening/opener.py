@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from oboromi_fs.backends.hfs0 import Hfs0Archive
 from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca
+from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
@@ -52,7 +53,7 @@ class Opener:
         return self._keys
 
     def sniff(self, storage: Storage, name: str = "") -> str | None:
-        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA RomFS``, or None for a plain file.
+        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NRO RomFS``, or None for a plain file.
 
         By content. The name only breaks the tie that encryption leaves: what is called ``.nca`` is one, even if the keys do not open it.
         """
@@ -73,6 +74,8 @@ class Opener:
                 return "RomFS"
         if b"HEAD" in (storage[0x100:0x104].tobytes(), storage[0x1100:0x1104].tobytes()):
             return "XCI"
+        if storage[0x10:0x14].tobytes() == b"NRO0":
+            return "NRO"
         if storage.size < HEADER_SIZE:
             return None
         lower = name.lower()
@@ -103,6 +106,8 @@ class Opener:
             return XciArchive(storage, self.keys)
         if found == "RomFS":
             return RomFs(storage)
+        if found == "NRO":
+            return NroArchive(storage)
         if found == "NCA":
             return Nca(storage, self.keys, tickets=tickets)
         return None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.fuzz.seeds import Seed
 
+pytestmark = pytest.mark.fuzz
+
 NUMBERS = (0, 1, 2, 3, 4, 0x10, 0x18, 0x20, 0x1F, 0x50, 0x1FF, 0x200, 0x301, 0x1000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFC, 0xFFFFFFFF)
 WIDE = (1 << 32, (1 << 40) + 4, (1 << 63) - 1, 1 << 63, (1 << 64) - 0x200, (1 << 64) - 1)
 

@@ -212,12 +212,14 @@ class Nca(FileSystemBase):
 
     # FileSystem
 
-    def section(self, name: str) -> NcaSection:
-        """Return a section by name, or by slot as ``@0`` to ``@3``.
+    def section(self, name: str | int) -> NcaSection:
+        """Return a section by name, or by slot: 0 to 3, or ``@0`` to ``@3``.
 
         Raises:
             EntryNotFoundError: No such section.
         """
+        if isinstance(name, int):
+            name = f"@{name}"
         found = self._names.get(name)
         if found is None and len(name) == 2 and name[0] == "@" and name[1] in "0123":
             found = self.sections.get(int(name[1]))
