@@ -375,14 +375,14 @@ def test_ivfc_level_1_longer_than_a_block() -> None:
 def test_large_blocks_are_padded_without_being_made() -> None:
     # 64 MiB blocks over ten bytes: each level is one hash.
     data = b"0123456789"
-    size = 1 << 26
+    size = 1 << 24
     digest = hashlib.sha256(data + bytes(size - 10)).digest()
     stored = [data]
     for _ in range(6):
         stored.insert(0, digest)
         digest = hashlib.sha256(digest + bytes(size - 32)).digest() if len(stored) < 7 else digest
     master, section = stored[0], b"".join(stored[1:])
-    levels = tuple(IvfcLevel(32 * i, 32 if i < 5 else 10, 26) for i in range(6))
+    levels = tuple(IvfcLevel(32 * i, 32 if i < 5 else 10, 24) for i in range(6))
     tree = IvfcStorage(MemoryStorage(section), IvfcInfo(levels=levels, master_hash=master))
     assert tree[3:6].tobytes() == b"345"
 

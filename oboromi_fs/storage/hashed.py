@@ -30,6 +30,9 @@ _HASH = 0x20
 _PIECE = 1 << 20
 """Bytes read and hashed at a time."""
 _ZEROS = bytes(1 << 14)
+_MAX_BLOCK_LOG2 = 24
+"""Largest block of a tree, as a power of two. Archives use 14; a short block is filled up before it is hashed, which must not take
+seconds of zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,8 +356,8 @@ class IvfcStorage(HashTreeStorage):
         for index, level in enumerate(info.levels):
             field = f"levels[{index}]"
             checker.region(field, level)
-            if not 4 <= level.block_size_log2 <= 30:
-                raise checker.refuse(f"{field}.block_size_log2", f"{level.block_size_log2} is not in 4..30")
+            if not 4 <= level.block_size_log2 <= _MAX_BLOCK_LOG2:
+                raise checker.refuse(f"{field}.block_size_log2", f"{level.block_size_log2} is not in 4..{_MAX_BLOCK_LOG2}")
             block_size = 1 << level.block_size_log2
             blocks = -(-level.size // block_size)
             if index:

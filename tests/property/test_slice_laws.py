@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import random
 import threading
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from oboromi_fs.base import MemoryStorage, StorageBase, StorageFile, WindowStorage
 from oboromi_fs.errors import CorruptError
 from oboromi_fs.protocols import Storage
+from oboromi_fs.storage.composed import ComposedStorage
 from oboromi_fs.storage.concat import ConcatStorage
 from oboromi_fs.storage.ctr import AesCtrStorage, ctr_crypt
 from oboromi_fs.storage.hashed import HierarchicalSha256Storage, IvfcStorage
+from oboromi_fs.storage.pieces import CalledPieces
 from oboromi_fs.storage.xts import AesXtsStorage, xts_encrypt
 from tests.hash_trees import ivfc_tree, sha256_tree
 
@@ -75,6 +77,23 @@ def _ivfc(data: bytes, *, check: bool, opaque: bool) -> Made:
     return IvfcStorage(Opaque(section) if opaque else MemoryStorage(section), info, check=check), data
 
 
+class SmallBlocks(ComposedStorage):
+    block_bits = 4
+
+
+def _composed(data: bytes, *, called: bool, opaque: bool) -> Made:
+    """Every second part is a piece, the others are zeros; the last one too."""
+    ends = list(accumulate(part.size for part in _parts(data)))
+    starts = [0, *ends][: len(ends)]
+    shown = b"".join(data[a:b] if number % 2 else bytes(b - a) for number, (a, b) in enumerate(zip(starts, ends, strict=True)))
+    kind: Callable[[bytes], Storage] = Opaque if opaque else MemoryStorage
+    made: list[Storage] = [kind(data[a:b]) for a, b in zip(starts, ends, strict=True)][1::2]
+    if called:
+        pieces = CalledPieces(starts[1::2], [piece.size for piece in made], made.__getitem__)
+        return SmallBlocks(pieces, len(data), cache=64, keep=2), shown
+    return ComposedStorage(zip(starts[1::2], made, strict=True), len(data)), shown
+
+
 def _stack(data: bytes) -> Made:
     """What an archive is made of: a window of parts, decrypted, hash-checked."""
     section, info = ivfc_tree(data, 0x40 if len(data) <= 0x800 else 0x80)  # Six levels of 0x40 hold no more.
@@ -96,6 +115,10 @@ FACTORIES: dict[str, Callable[[bytes], Made]] = {
     "xts": lambda data: _xts(data, 0x200),
     "xts-small-sectors": lambda data: _xts(data, 0x30),
     "concat": lambda data: (ConcatStorage(_parts(data)), data),
+    "composed": lambda data: _composed(data, called=False, opaque=False),
+    "composed-opaque": lambda data: _composed(data, called=False, opaque=True),
+    "composed-called": lambda data: _composed(data, called=True, opaque=False),
+    "composed-called-opaque": lambda data: _composed(data, called=True, opaque=True),
     "sha256": lambda data: _sha256(data, check=True, opaque=False),
     "sha256-opaque": lambda data: _sha256(data, check=True, opaque=True),
     "sha256-unchecked": lambda data: _sha256(data, check=False, opaque=True),

@@ -1,0 +1,33 @@
+"""Metadata of titles as values, and as TOML and JSON: CNMT, NACP, NPDM and tickets, both ways and without loss.
+
+Each class reads a file (``read``), writes it (``to_bytes``) and becomes plain values (``to_dict``) and back (``from_dict``). Bytes that no
+field speaks for are kept, so that every file that can be read comes back as it was; and what is left out of a table has a default, so that
+a few keys make a file.
+"""
+
+from __future__ import annotations
+
+from oboromi_fs.metadata.cnmt import Cnmt
+from oboromi_fs.metadata.icons import check_icon, icons, jpeg_size
+from oboromi_fs.metadata.nacp import Nacp
+from oboromi_fs.metadata.npdm import Npdm
+from oboromi_fs.metadata.text import Metadata, dumps_json, dumps_toml, from_dict, loads_json, loads_toml
+from oboromi_fs.metadata.ticket import TicketFile
+from oboromi_fs.metadata.titles import ApplicationTitle
+
+__all__ = [
+    "ApplicationTitle",
+    "Cnmt",
+    "Metadata",
+    "Nacp",
+    "Npdm",
+    "TicketFile",
+    "check_icon",
+    "dumps_json",
+    "dumps_toml",
+    "from_dict",
+    "icons",
+    "jpeg_size",
+    "loads_json",
+    "loads_toml",
+]
