@@ -28,6 +28,8 @@ __all__ = ["HFS0", "PFS0", "Member", "PartitionArchive", "PartitionFormat", "ope
 MAX_ENTRIES = 1_000_000
 MAX_NAME = 0x300
 """Longest entry name the official file system interface takes, in bytes."""
+MAX_PROBLEMS = 100
+"""Entries that cannot be which are told one by one; of more, how many."""
 
 _ROOT = Metadata("directory", 0)
 
@@ -94,7 +96,10 @@ class PartitionArchive(FileSystemBase):
         magic = storage[:4].tobytes()
         if magic != layout.magic:
             raise error(NotThisFormatError, f"magic is {magic!r}, not {layout.magic!r}", what=what, storage=storage, offset=0)
-        self.header = header = decode(PARTITION_HEADER, storage)
+        try:
+            self.header = header = decode(PARTITION_HEADER, storage)
+        except CorruptError as wrong:  # The layout of both formats does not know which of them it is.
+            raise error(CorruptError, wrong.problem, what=what, storage=storage, offset=0, field=wrong.field) from wrong
         count, strings = header.entry_count, header.string_table_size
         need = PARTITION_HEADER.size + count * layout.table.row_size
         if not 0 <= count <= MAX_ENTRIES or need > storage.size:
@@ -129,29 +134,41 @@ class PartitionArchive(FileSystemBase):
     def _read_table(self) -> dict[str, Member]:
         members: dict[str, Member] = {}
         problems: list[str] = []
+        more = 0
+
+        def tell(index: int, problem: str) -> None:
+            nonlocal more
+            if len(problems) < MAX_PROBLEMS:
+                at = self.raw.place(PARTITION_HEADER.size + index * self.layout.table.row_size).offset
+                problems.append(f"entry {index}{problem} (entry at {at:#x})")
+            else:
+                more += 1
+
         entries_end = PARTITION_HEADER.size + self.header.entry_count * self.layout.table.row_size
         strings = self.raw[entries_end : self.header_size].tobytes()
         table = rows(self.layout.table, self.raw, PARTITION_HEADER.size, self.header.entry_count)
         for index, (offset, size, name_offset, *rest) in enumerate(table):
             end = strings.find(b"\0", name_offset, name_offset + MAX_NAME + 1) if 0 <= name_offset < len(strings) else -1
             if end < 0:
-                problems.append(f"entry {index}: its name at {name_offset:#x} does not end inside the string table; left out")
+                tell(index, f": its name at {name_offset:#x} does not end inside the string table; left out")
                 continue
             name = decode_name(strings[name_offset:end])
             if offset < 0 or size < 0:
-                problems.append(f"entry {index} ({name!r}): negative offset or size; left out")
+                tell(index, f" ({name!r}): negative offset or size; left out")
                 continue
             if name in members:
-                problems.append(f"entry {index}: a second {name!r}; the first one counts")
+                tell(index, f": a second {name!r}; the first one counts")
                 continue
             if self.layout is HFS0:
                 hashed_size, hashed_offset, digest = rest
                 if hashed_offset or hashed_size > size:
-                    problems.append(f"entry {index} ({name!r}): the hashed part lies outside the member; left out")
+                    tell(index, f" ({name!r}): the hashed part lies outside the member; left out")
                     continue
                 members[name] = Member(name, self.header_size + offset, size, hashed_size, bytes(digest) if hashed_size else b"")
             else:
                 members[name] = Member(name, self.header_size + offset, size)
+        if more:
+            problems.append(f"and {more} more entries that cannot be")
         self.problems = problems
         return members
 
@@ -202,14 +219,17 @@ class PartitionArchive(FileSystemBase):
     def hash_matches(self, name: str) -> bool | None:
         """Whether the hashed part of a member has the digest of its entry; None where there is nothing to compare.
 
+        The rest of the member need not be there.
+
         Raises:
             EntryNotFoundError: No such member.
-            CorruptError: The member is truncated.
+            CorruptError: The archive ends inside the hashed part.
         """
         member = self.member(name)
         if not member.hashed_size:
             return None
-        self._check(member)
+        if member.offset + member.hashed_size > self.raw.size:
+            self._check(member)
         digest = hashlib.sha256()
         window = self.raw.window(member.offset, member.offset + member.hashed_size)
         for start in range(0, window.size, 1 << 22):

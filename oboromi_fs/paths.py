@@ -186,25 +186,87 @@ class Glob:
         return not self._anchored and bool(self._regex.fullmatch(path[path.rfind("/") + 1 :]))
 
 
+_PRONE = 2
+"""Wildcards that backtracking copes with; with more of them, a hostile name could cost more time than there is."""
+
+
 @lru_cache(maxsize=256)
-def _compile(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    out: list[str] = []
+def _compile(pattern: str, ignore_case: bool) -> re.Pattern[str] | _Automaton:
+    tokens = _tokens(pattern)
+    if sum(token in ("*", "**", "**/") for token in tokens) > _PRONE:
+        return _Automaton(tokens, ignore_case=ignore_case)
+    wild = {"*": "[^/]*", "**": ".*", "**/": "(?:[^/]+/)*", "?": "[^/]"}
+    flags = re.DOTALL | re.ASCII | (re.IGNORECASE if ignore_case else 0)
+    return re.compile("".join(wild.get(token) or re.escape(token[-1]) for token in tokens), flags)
+
+
+def _tokens(pattern: str) -> list[str]:
+    """A glob as wildcards (``*``, ``**``, ``**/``, ``?``) and characters; a run of one wildcard is that wildcard."""
+    tokens: list[str] = []
     position = 0
     while position < len(pattern):
-        char = pattern[position]
         if pattern.startswith("**/", position) and (position == 0 or pattern[position - 1] == "/"):
-            if not out or out[-1] != "(?:[^/]+/)*":  # A run of "**/" means no more than one; two would backtrack.
-                out.append("(?:[^/]+/)*")
-            position += 3
-            continue
-        if char == "*":
-            end = position
-            while end < len(pattern) and pattern[end] == "*":
-                end += 1
-            out.append(".*" if end - position > 1 else "[^/]*")
-            position = end
-            continue
-        out.append("[^/]" if char == "?" else re.escape(char))
-        position += 1
-    flags = re.DOTALL | re.ASCII | (re.IGNORECASE if ignore_case else 0)
-    return re.compile("".join(out), flags)
+            token, position = "**/", position + 3
+        elif pattern[position] == "*":
+            start = position
+            while position < len(pattern) and pattern[position] == "*":
+                position += 1
+            token = "**" if position - start > 1 else "*"
+        else:
+            token, position = pattern[position], position + 1
+        if not (token in ("**", "**/") and tokens and tokens[-1] == token):
+            tokens.append(token)
+    return tokens
+
+
+class _Automaton:
+    """A glob with many wildcards: all ways to match it are followed at once, as bits of a number, so that none is tried again."""
+
+    __slots__ = ("_accept", "_any", "_dirs", "_fold", "_literal", "_separator", "_skip", "_star")
+
+    def __init__(self, tokens: list[str], *, ignore_case: bool) -> None:
+        self._fold = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz") if ignore_case else None
+        self._literal: dict[str, int] = {}
+        self._star = self._any = self._separator = self._dirs = self._skip = 0
+        bit = 1
+        for token in tokens:
+            if token == "*":  # Stays on anything but a separator; may be left without any.
+                self._star |= bit
+                self._skip |= bit
+            elif token == "**":
+                self._star |= bit
+                self._separator |= bit
+                self._skip |= bit
+            elif token == "**/":  # Two states: between names, where it may be left, and inside one.
+                self._dirs |= bit
+                self._star |= bit << 1
+                bit <<= 1
+            elif token == "?":
+                self._any |= bit
+            else:
+                char = token.translate(self._fold) if self._fold else token
+                self._literal[char] = self._literal.get(char, 0) | bit
+            bit <<= 1
+        self._accept = bit
+
+    def _closed(self, states: int) -> int:
+        """States with those that are reached without a character."""
+        while True:
+            more = states | (states & self._skip) << 1 | (states & self._dirs) << 2
+            if more == states:
+                return states
+            states = more
+
+    def fullmatch(self, path: str) -> bool:
+        """Whether the whole path matches."""
+        states = self._closed(1)
+        for char in path.translate(self._fold) if self._fold else path:
+            after = (states & self._literal.get(char, 0)) << 1
+            if char == "/":
+                after |= states & self._separator | (states >> 1) & self._dirs
+            else:
+                after |= states & self._star | (states & (self._any | self._dirs)) << 1
+            states = self._closed(after)
+            if not states:
+                return False
+        return bool(states & self._accept)

@@ -46,6 +46,11 @@ class Ticket:
         """The 16 bytes that NCAs name."""
         return self.body.rights_id
 
+    @property
+    def key_generations(self) -> tuple[int, ...]:
+        """What the ticket says of the generation its title key is wrapped for; some tools wrote it one byte too far."""
+        return tuple(number for number in (self.body.common_key_id, self.body.property_mask & 0xFF) if number)
+
     def encrypted_title_key(self, keys: KeySet) -> bytes:
         """Return the title key as it is stored: still wrapped by ``titlekek``.
 

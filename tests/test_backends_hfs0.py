@@ -70,7 +70,7 @@ def test_nothing_to_verify() -> None:
 def test_a_hashed_part_that_cannot_be(hashed_size: int, hashed_offset: int) -> None:
     fs = hfs0(image([(0, 4, 0, hashed_size, hashed_offset, bytes(32)), (0, 4, 4, 4, 0, bytes(32))], b"bad\0ok\0", b"data"))
     assert fs.read_dir() == [DirEntry("ok", "file", 4)]
-    assert fs.problems == ["entry 0 ('bad'): the hashed part lies outside the member; left out"]
+    assert fs.problems == ["entry 0 ('bad'): the hashed part lies outside the member; left out (entry at 0x10)"]
 
 
 def test_a_truncated_member_is_no_wrong_hash() -> None:
@@ -78,6 +78,13 @@ def test_a_truncated_member_is_no_wrong_hash() -> None:
     assert fs.hash_matches("a.nca") is True
     with pytest.raises(CorruptError, match=r"HFS0 entry of part\.hfs0 at 0x500, field size: 'b\.tik' ends at 0x540, the archive at 0x520"):
         fs.hash_matches("b.tik")
+
+
+def test_a_hash_that_can_be_compared_though_the_member_is_cut() -> None:
+    fs = hfs0(EXAMPLE[:0x400])  # All of the hashed part of a.nca, and no more.
+    assert fs.hash_matches("a.nca") is True
+    with pytest.raises(CorruptError, match=r"'a\.nca' ends at 0x500, the archive at 0x3ff"):
+        hfs0(EXAMPLE[:0x3FF]).hash_matches("a.nca")
 
 
 def test_a_large_hashed_part() -> None:
@@ -100,5 +107,6 @@ def test_another_magic() -> None:
 
 @pytest.mark.parametrize("size", [*range(0x10), 0x10, 0x8F, 0x90, 0x1FF])
 def test_cut_in_the_header(size: int) -> None:
-    with pytest.raises(NotThisFormatError if size < 4 else CorruptError):
+    with pytest.raises(NotThisFormatError if size < 4 else CorruptError) as caught:
         hfs0(EXAMPLE[:size])
+    assert caught.value.what == "HFS0 header"

@@ -152,3 +152,96 @@ def test_windows_names_are_refused_where_they_are_devices(root: Path, monkeypatc
     monkeypatch.setattr("oboromi_fs.backends.host.unsafe_name", lambda name: "is the name of a device" if name == "nul" else "")
     with pytest.raises(UnsafePathError, match="device"):
         fs.metadata("sub/nul")
+
+
+PARTS = {"00": b"PFS0", "01": b"5678", "02": b"9"}
+
+
+def split_folder(folder: Path, parts: dict[str, bytes]) -> None:
+    folder.mkdir()
+    for name, data in parts.items():
+        (folder / name).write_bytes(data)
+
+
+def test_a_split_archive_is_one_file(root: Path) -> None:
+    split_folder(root / "game.nsp", PARTS)
+    for number, data in enumerate((b"card", b"rest", b"end")):
+        (root / "sub" / f"game.XC{number}").write_bytes(data)
+    fs = HostFs(root)
+    assert fs.read_dir() == [DirEntry("a.txt", "file", 1), DirEntry("game.nsp", "file", 9), DirEntry("sub", "directory", 0)]
+    assert names(fs, "sub") == ["b.bin", "deep", "game.XC0"]
+    for path, data in (("game.nsp", b"PFS056789"), ("sub/game.XC0", b"cardrestend")):
+        assert (fs.metadata(path).kind, fs.metadata(path).size) == ("file", len(data))
+        assert fs.read_bytes(path) == data
+    assert {extent.path: extent.storage[:].tobytes() for extent in fs.extents()}["game.nsp"] == b"PFS056789"
+    for path in ("game.nsp/00", "game.nsp/02"):
+        with pytest.raises(NotADirectoryEntryError):
+            fs.metadata(path)
+    with pytest.raises(NotADirectoryEntryError):
+        fs.read_dir("game.nsp")
+    with pytest.raises(EntryNotFoundError, match=r"a part of 'sub/game\.XC0'"):
+        fs.storage("sub/game.XC1")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("textures", PARTS),
+        ("game.nsp", {"00": b"1234", "02": b"9"}),
+        ("game.nsp", {"00": b"1234", "01": b"123", "02": b"1"}),
+        ("game.nsp", {"00": b"1234", "01": b"12345"}),
+        ("game.nsp", {"00": b"1234", "01": b"12", "readme.txt": b""}),
+        ("game.nsp", {}),
+    ],
+)
+def test_other_folders_stay_folders(root: Path, name: str, parts: dict[str, bytes]) -> None:
+    split_folder(root / name, parts)
+    fs = HostFs(root)
+    assert fs.metadata(name).kind == "directory"
+    assert DirEntry(name, "directory", 0) in fs.read_dir()
+    assert names(fs, name) == sorted(parts)
+    assert all(fs.read_bytes(f"{name}/{part}") == data for part, data in parts.items())
+
+
+def test_a_first_part_alone_and_one_with_a_gap_are_files(root: Path) -> None:
+    (root / "a.xc0").write_bytes(b"1")
+    (root / "b.xc0").write_bytes(b"1")
+    (root / "b.xc2").write_bytes(b"2")
+    fs = HostFs(root)
+    assert names(fs) == ["a.txt", "a.xc0", "b.xc0", "b.xc2", "sub"]
+    assert (fs.read_bytes("a.xc0"), fs.read_bytes("b.xc0"), fs.read_bytes("b.xc2")) == (b"1", b"1", b"2")
+
+
+@posix
+def test_parts_do_not_leave_the_folder(root: Path) -> None:
+    split_folder(root / "game.nsp", {"00": b"123456"})
+    (root / "game.nsp" / "01").symlink_to("../../secret")
+    fs = HostFs(root)
+    assert (fs.metadata("game.nsp").kind, names(fs, "game.nsp")) == ("directory", ["00"])
+
+
+def test_extents_open_nothing_until_they_are_read(root: Path) -> None:
+    resource = pytest.importorskip("resource")
+    for number in range(200):
+        (root / f"{number:03}").write_bytes(b"%d" % number)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        found = sorted(HostFs(root).extents(), key=lambda extent: extent.size)
+        read = {extent.path: extent.storage[:].tobytes() for extent in found}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(read) == 202
+    assert read["123"] == b"123"
+    assert [extent.path for extent in HostFs(root).extents("sub")] == ["b.bin"]
+
+
+def test_links_to_folders_with_links_do_not_multiply_for_ever(tmp_path: Path) -> None:
+    """Each folder has two links to the next: 2 ** 25 paths, if all were followed."""
+    for level in range(25):
+        folder = tmp_path / f"d{level}"
+        folder.mkdir()
+        for name in "xy":
+            (folder / name).symlink_to(f"../d{level + 1}")
+    (tmp_path / "d25").mkdir()
+    assert sum(1 for _ in HostFs(tmp_path).walk()) < 2000

@@ -5,6 +5,9 @@ from struct import pack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from Crypto.Cipher import PKCS1_OAEP
+from Crypto.Hash import SHA256
+from Crypto.PublicKey import RSA
 
 from oboromi_fs import (
     CorruptError,
@@ -26,7 +29,8 @@ from oboromi_fs import (
     Ticket,
     UnsupportedError,
 )
-from oboromi_fs._forge import ContentType, Encryption, FsType, HashType, Section, nca, pfs0, romfs
+from oboromi_fs._forge import ContentType, Encryption, FsType, HashType, Section, encrypt_title_key, nca, pfs0, romfs
+from oboromi_fs._forge import ticket as make_ticket
 from oboromi_fs.backends.nca import is_nca
 from tests import forged
 
@@ -222,6 +226,56 @@ def test_a_personalised_ticket_is_passed_over_where_title_keys_has_the_key() -> 
     assert caught.value.key_name == "eticket_rsa_keypair"
 
 
+def test_a_ticket_with_a_wrong_key_beside_title_keys_with_the_right_one() -> None:
+    wrong = Ticket.read(MemoryStorage(make_ticket(forged.RIGHTS_ID, bytes(16), 5)))
+    keys = KeySet(forged.KEYS, {forged.RIGHTS_ID: forged.WRAPPED_TITLE_KEY})
+    fs = opened(forged.title_key_nca(), keys, tickets=lambda _: wrong)
+    assert fs.read_bytes("romfs") == forged.romfs_image()
+    assert fs.section("romfs").notes == ["title.keys has another title key than the ticket"]
+
+
+@pytest.mark.parametrize("offset", [0x285, 0x286])
+def test_a_ticket_wrapped_for_another_generation_than_the_header_says(offset: int) -> None:
+    """Neither the NCA nor the rights id tells; the ticket does, in its own byte or one too far."""
+    data = bytearray(make_ticket(forged.RIGHTS_ID, encrypt_title_key(forged.TITLE_KEY, 9, forged.KEYS), 5))
+    data[0x285] = 0
+    data[offset] = 9
+    fs = opened(forged.title_key_nca(), tickets=lambda _: Ticket.read(MemoryStorage(bytes(data))))
+    assert fs.read_bytes("romfs") == forged.romfs_image()
+    assert fs.section("romfs").notes == ["the title key is wrapped for key generation 9, the NCA says 5"]
+
+
+def long_table(encryption: int, **options: Any) -> bytes:
+    """An NCA whose hash table is longer than what is checked whole when a section is opened: a million bytes in blocks of 0x10."""
+    section = Section(pfs0({"a": bytes(600_000)}), FsType.PARTITION, encryption=encryption, block_size=0x10)
+    return nca([section], keys=forged.KEYS, content_type=ContentType.DATA, program_id=1, **options)
+
+
+def test_xts_units_are_told_behind_a_long_hash_table() -> None:
+    fs = opened(long_table(Encryption.XTS, xts_base="section"))
+    assert fs.storage("data")[:4].tobytes() == b"PFS0"
+    assert fs.section("data").notes == ["XTS sectors count from the section's start"]
+
+
+def test_a_wrong_key_is_told_behind_a_long_hash_table() -> None:
+    keys = {**forged.KEYS, "key_area_key_application_00": bytes(16)}
+    with pytest.raises(IntegrityError, match=r"the first block of data does not match its hash; the section's key .* is wrong"):
+        opened(long_table(Encryption.CTR), KeySet(keys)).storage("data")
+
+
+def test_a_personalised_ticket_opens_an_nca() -> None:
+    """The console's key unwraps the block to the title key as it is stored, which titlekek still has to unwrap."""
+    pair = RSA.generate(2048)
+    block = PKCS1_OAEP.new(pair, SHA256).encrypt(bytes(16) + forged.WRAPPED_TITLE_KEY)
+    data = bytearray(forged.common_ticket())
+    data[0x180:0x280] = block
+    data[0x281] = 1
+    numbers = pair.d.to_bytes(0x100, "big") + pair.n.to_bytes(0x100, "big") + pair.e.to_bytes(4, "big") + bytes(12)
+    keys = KeySet({**forged.KEYS, "eticket_rsa_keypair": numbers})
+    fs = opened(forged.title_key_nca(), keys, tickets=lambda _: Ticket.read(MemoryStorage(bytes(data))))
+    assert fs.read_bytes("romfs") == forged.romfs_image()
+
+
 def test_no_title_key() -> None:
     fs = opened(forged.title_key_nca())
     assert [entry.name for entry in fs.read_dir()] == ["exefs", "romfs", "logo"]
@@ -230,7 +284,7 @@ def test_no_title_key() -> None:
         fs.storage("romfs")
     assert str(caught.value) == (
         f"missing key {forged.RIGHTS_ID.hex()}, needed for the title key of game.nca (key generation 5, firmware 5.0.0 and later): "
-        "no ticket beside it holds it (add a line to title.keys, or open the NSP with its ticket)"
+        "no ticket beside it holds it (not among the keys given; add a line to title.keys, or open the NSP with its ticket)"
     )
 
 
@@ -441,7 +495,7 @@ def test_fs_types(kind: int) -> None:
 @pytest.mark.parametrize(
     ("edits", "text"),
     [
-        ({0x108: pack("<Q", 1)}, "is a patch"),
+        ({0x108: pack("<Q4s", 1, b"BKTR")}, "is a patch"),
         ({0x170: pack("<H", 1)}, "is sparse"),
         ({0x178: pack("<QQ", 0x200, 0x200)}, "is compressed"),
     ],
@@ -450,6 +504,12 @@ def test_what_is_not_supported_yet(edits: dict[int, bytes], text: str) -> None:
     with pytest.raises(UnsupportedError, match=text) as caught:
         section_with(edits).image()
     assert (caught.value.offset, caught.value.source) == (0x600, "game.nca")
+
+
+def test_a_patch_without_its_magic_is_damaged() -> None:
+    with pytest.raises(CorruptError, match="no magic BKTR") as caught:
+        section_with({0x108: pack("<Q", 1)}).image()
+    assert (caught.value.offset, caught.value.field) == (0x710, "indirect_header")
 
 
 IVFC_LEVEL = 0x18  # Levels from 0x18 on in the FS header: 8 bytes before the hash data, 0x10 of it before the levels.
@@ -524,7 +584,7 @@ def test_a_file_that_shows_the_magic_is_no_plain_header() -> None:
     data = bytearray(0x1000)
     data[0x200:0x204] = b"NCA3"
     assert is_nca(MemoryStorage(bytes(data)), KeySet())
-    data[0x345] = 1
+    data[0x355] = 1
     with pytest.raises(MissingKeyError):
         opened(bytes(data), KeySet())
 

@@ -17,7 +17,7 @@ from oboromi_fs import (
     NotThisFormatError,
     NspArchive,
 )
-from oboromi_fs._extents import MAX_ENTRIES, Member
+from oboromi_fs._extents import MAX_ENTRIES, MAX_PROBLEMS, Member
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,10 @@ def test_of_two_members_with_one_name_the_first_counts() -> None:
     fs = nsp(image([(0, 1, 0), (1, 1, 0), (2, 1, 2)], b"a\0a\0", b"123"))
     assert fs.read_dir() == [DirEntry("a", "file", 1)]
     assert fs.read_bytes("a") == b"1"
-    assert fs.problems == ["entry 1: a second 'a'; the first one counts", "entry 2: a second 'a'; the first one counts"]
+    assert fs.problems == [
+        "entry 1: a second 'a'; the first one counts (entry at 0x28)",
+        "entry 2: a second 'a'; the first one counts (entry at 0x40)",
+    ]
 
 
 @pytest.mark.parametrize("name", [b"..", b".", b"", b"a/b", b"/etc/passwd", b"../../x", b"\xff\xfe", b"C:\\x", b"\n"])
@@ -139,8 +142,8 @@ def test_a_name_ends_at_its_first_nul() -> None:
     [
         (0, NotThisFormatError, "PFS0 header of game.nsp at 0x0: magic is b'', not b'PFS0'"),
         (3, NotThisFormatError, "PFS0 header of game.nsp at 0x0: magic is b'PFS', not b'PFS0'"),
-        (4, CorruptError, "partition header of game.nsp at 0x0: needs 0x10 bytes"),
-        (0xF, CorruptError, "partition header of game.nsp at 0x0: needs 0x10 bytes"),
+        (4, CorruptError, "PFS0 header of game.nsp at 0x0: needs 0x10 bytes"),
+        (0xF, CorruptError, "PFS0 header of game.nsp at 0x0: needs 0x10 bytes"),
         (0x10, CorruptError, "PFS0 header of game.nsp at 0x4, field entry_count: 2 entries"),
         (0x3F, CorruptError, "PFS0 header of game.nsp at 0x4, field entry_count: 2 entries"),
         (0x40, CorruptError, "PFS0 header of game.nsp at 0x8, field string_table_size:"),
@@ -196,7 +199,7 @@ def test_a_string_table_out_of_all_proportion() -> None:
 def test_a_name_outside_the_string_table(name_offset: int) -> None:
     fs = nsp(image([(0, 1, name_offset), (0, 1, 0)], b"ok\0\0", b"1\0"))
     assert fs.read_dir() == [DirEntry("ok", "file", 1)]
-    assert fs.problems == [f"entry 0: its name at {name_offset:#x} does not end inside the string table; left out"]
+    assert fs.problems == [f"entry 0: its name at {name_offset:#x} does not end inside the string table; left out (entry at 0x10)"]
 
 
 def test_a_name_that_does_not_end_in_the_string_table() -> None:
@@ -215,7 +218,7 @@ def test_the_longest_name(length: int, there: bool) -> None:  # A parameter.
 def test_negative_offsets_and_sizes(offset: int, size: int) -> None:
     fs = nsp(image([(offset, size, 0), (0, 2, 4)], b"bad\0ok\0", b"12"))
     assert fs.read_dir() == [DirEntry("ok", "file", 2)]
-    assert fs.problems == ["entry 0 ('bad'): negative offset or size; left out"]
+    assert fs.problems == ["entry 0 ('bad'): negative offset or size; left out (entry at 0x10)"]
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0, 3), (3, 0), (2, 1), (2**63 - 1, 1), (2**63 - 1, 2**63 - 1), (0, 2**63 - 1)])
@@ -239,4 +242,15 @@ def test_many_entries_of_one_name_are_cheap() -> None:
     count = 50_000
     fs = nsp(image([(0, 0, 0)] * count, b"n" * 0x300 + b"\0"))
     assert len(fs.read_dir()) == 1
-    assert len(fs.problems) == count - 1
+    assert len(fs.problems) == MAX_PROBLEMS + 1
+    assert fs.problems[-2:] == [
+        f"entry 100: a second {'n' * 0x300!r}; the first one counts (entry at 0x970)",
+        "and 49899 more entries that cannot be",
+    ]
+
+
+def test_a_problem_has_its_place_in_the_outermost_file() -> None:
+    inner = MemoryStorage(bytes(0x1000) + image([(0, 0, 0), (0, 0, 9)], b"a\0"), "outer.bin").window(0x1000, 0x1042)
+    fs = NspArchive(inner)
+    assert len(fs.members) == 1
+    assert fs.problems == ["entry 1: its name at 0x9 does not end inside the string table; left out (entry at 0x1028)"]

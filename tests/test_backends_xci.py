@@ -127,6 +127,22 @@ def test_cut_in_a_partition() -> None:
         fs.read_dir("secure")
 
 
+def test_a_walk_over_a_truncated_card_tells_what_is_lost() -> None:
+    lost = "partition 'secure' starts at 0x800, the image ends at 0x800: it is truncated"
+    cut = CARD.rindex(b"HFS0")
+    for size, problem in ((cut, lost), (cut + 0x20, "partition 'secure': ")):
+        for by_extents in (False, True):
+            fs = card(CARD[:size])
+            assert fs.problems == []
+            found = [extent.path for extent in fs.extents()] if by_extents else [path for path, _ in fs.walk()]
+            assert [path for path in found if "/" in path] == ["normal/n.nca"]
+            assert len(fs.problems) == 1
+            assert fs.problems[0].startswith(problem)
+    assert ("secure", DirEntry("secure", "directory", 0)) in list(card(CARD[:cut]).walk())
+    with pytest.raises(CorruptError):
+        list(card(CARD[:cut]).walk("secure"))
+
+
 def test_over_trimmed_images_end_with_the_last_member() -> None:
     end = CARD.rindex(b"B" * 0x40) + 0x40
     assert end < len(CARD)
@@ -193,4 +209,4 @@ def test_problems_of_the_partitions_read_so_far() -> None:
     fs = card(rooted(hfs0({"secure": bytes(broken)})))
     assert fs.problems == []
     assert fs.read_dir("secure") == [DirEntry("ok", "file", 1)]
-    assert fs.problems == ["secure: entry 0 ('bad'): negative offset or size; left out"]
+    assert fs.problems == ["secure: entry 0 ('bad'): negative offset or size; left out (entry at 0xf210)"]

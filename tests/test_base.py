@@ -395,3 +395,11 @@ def test_close_closes_what_was_opened_for_it(tmp_path: Path) -> None:
         assert not file.closed
     assert file.closed
     fs.close()
+
+
+def test_find_extent() -> None:
+    fs = MemoryFs({"data/a.bin": b"abc"})
+    extent = fs.find_extent("/data//a.bin")
+    assert extent is not None
+    assert (extent.path, extent.storage[extent.offset : extent.offset + extent.size].tobytes()) == ("data/a.bin", b"abc")
+    assert [fs.find_extent(path) for path in ("data", "data/b.bin", "data/a.bin/c", "")] == [None, None, None, None]

@@ -88,6 +88,41 @@ def test_several_paths(tmp_path: Path) -> None:
     assert oboromi("verify", PFS0, PFS0).lines[-1] == "2 ok"
 
 
+def test_what_is_not_supported_is_no_success() -> None:
+    update = DATA / "bktr" / "update.nca"
+    result = oboromi("verify", update, "--keys", DATA / "bktr" / "keys" / "prod.keys")
+    assert (result.code, result.err) == (3, b"")
+    assert [line.split()[1:3] for line in result.lines if line.startswith("skipped ")] == [["hash", "tree"]]
+    assert "patch" in result.text
+    result = oboromi("verify", DATA / "nsz" / "z_std_S.nsz", *KEYS)
+    assert (result.code, result.err) == (3, b"")
+    assert sum(line.startswith("skipped  format ") and ".ncz: a compressed NCA" in line for line in result.lines) == 1
+    assert result.lines[-1] == "20 ok, 2 skipped, 4 to note"
+
+
+def test_a_missing_key_tells_more_than_what_is_not_supported() -> None:
+    assert oboromi("verify", DATA / "nsz" / "z_std_S.nsz").code == 4
+
+
+@pytest.mark.parametrize(("name", "size"), [("cut.nca", 100), ("cut.nca", 0x800), ("cut.nsp", 0), ("cut.nsp", 3), ("cut.xci", 0x50)])
+def test_cut_files_fail(tmp_path: Path, name: str, size: int) -> None:
+    path = tmp_path / name
+    path.write_bytes(Path(NSP).read_bytes()[:size] if name == "cut.nsp" else bytes(size))
+    result = oboromi("verify", path)
+    assert (result.code, result.lines[-1]) == (1, "1 failed")
+
+
+def test_quiet_lists_what_is_wrong(tmp_path: Path) -> None:
+    assert oboromi("-q", "verify", NSP, *KEYS).lines == ["32 ok, 5 to note"]
+    broken = damaged(tmp_path)
+    every = oboromi("verify", broken, *KEYS).lines
+    quiet = oboromi("-q", "verify", broken, *KEYS)
+    assert quiet.lines == [*(line for line in every if line.startswith("failed ")), every[-1]]
+    assert quiet.code == 1
+    skipped = oboromi("-q", "verify", DATA / "nsz" / "z_std_S.nsz", *KEYS).lines
+    assert [line.split()[0] for line in skipped] == ["skipped", "skipped", "20"]
+
+
 def test_a_plain_file_has_nothing_to_check() -> None:
     result = oboromi("verify", KEYS[1])
     assert result.code == 3  # Nothing was checked: no success.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oboromi_fs._forge import romfs
+from oboromi_fs._forge import romfs, xci
 from tests.command import DATA, KEYS, NSP, PROGRAM, WRONG_KEYS, oboromi
 
 TK = DATA / "nsp" / "tk_g2.nsp"
@@ -101,7 +101,7 @@ def test_what_exists_is_left_alone_unless_told(tmp_path: Path) -> None:
     (tmp_path / "hello.txt").write_bytes(b"mine")
     refused = oboromi(*arguments)
     assert refused.code == 6
-    assert str(tmp_path / "hello.txt") in refused.message
+    assert refused.message == f"{tmp_path / 'hello.txt'}: exists already; --overwrite replaces it"
     assert tree(tmp_path) == {"hello.txt": hashlib.sha256(b"mine").hexdigest()}
     assert oboromi(*arguments, "--overwrite").code == 0
     assert (tmp_path / "hello.txt").read_bytes() == b"hello\n"
@@ -176,6 +176,66 @@ def test_verify_checks_members_of_cards(tmp_path: Path) -> None:
     assert oboromi("extract", "--verify", f"{card}/secure", "-o", tmp_path / "out").code == 0
     meta = "27cc13eededf1ec7055c7f88f668c033.cnmt.nca"
     assert oboromi("extract", "--verify", f"{card}/secure/{meta}", "-o", tmp_path / "meta", *KEYS).code == 0
+
+
+def test_verify_checks_ncas_by_their_names(tmp_path: Path) -> None:
+    image = bytearray(Path(NSP).read_bytes())
+    found = oboromi("stat", "--json", f"{NSP}/{PROGRAM}").json
+    image[found["offset"] + found["size"] // 2] ^= 1
+    broken = tmp_path / "broken.nsp"
+    broken.write_bytes(image)
+    result = oboromi("extract", "--verify", broken, "-o", tmp_path / "out")
+    assert result.code == 3
+    assert result.message.startswith(f"NCA of {broken} at {found['offset']:#x}: the hash of '{PROGRAM}' begins")
+    assert oboromi("extract", "--verify", f"{broken}/{PROGRAM}", "-o", tmp_path / "out").code == 3
+    assert not (tmp_path / "out").exists()
+    assert oboromi("extract", "--verify", broken, "*.cnmt.nca", "-o", tmp_path / "out").code == 0
+    assert oboromi("extract", "--verify", NSP, "-o", tmp_path / "good").code == 0
+
+
+@pytest.mark.parametrize("options", [[], ["-r"]])
+def test_of_a_truncated_card_the_whole_partitions_are_extracted(tmp_path: Path, options: list[str]) -> None:
+    card = xci({"update": {"u": b"1"}, "normal": {"n": b"22"}, "secure": {"s": b"333"}})
+    short = tmp_path / "short.xci"
+    short.write_bytes(card[: card.rindex(b"HFS0")])
+    result = oboromi("extract", short, "-o", tmp_path / "out", *options)
+    assert result.code == 3
+    assert b"'secure': " in result.err
+    assert b"truncated" in result.err
+    assert set(tree(tmp_path / "out")) == {"update/u", "normal/n"}
+    listed = oboromi("ls", "-R", short)
+    assert listed.lines == ["normal", "normal/n", "secure", "update", "update/u"]
+    assert "it is truncated" in listed.message
+
+
+def test_where_nothing_can_be_read_nothing_is_written(tmp_path: Path) -> None:
+    image = tmp_path / "evil.romfs"
+    image.write_bytes(romfs({"a-b": b"1"}).replace(b"a-b", b"a/b"))
+    result = oboromi("extract", "-r", image, "-o", tmp_path / "out")
+    assert result.code == 3
+    assert result.err.decode().splitlines() == [
+        "oboromi: nothing could be read, nothing is written",
+        "oboromi: 'a/b': unsafe path 'a/b': holds a path separator",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_split_archives_in_a_folder(tmp_path: Path) -> None:
+    data = Path(NSP).read_bytes()
+    folder = tmp_path / "dumps" / "game.nsp"
+    folder.mkdir(parents=True)
+    for number, start in enumerate(range(0, len(data), 200_000)):
+        (folder / f"{number:02}").write_bytes(data[start : start + 200_000])
+    dumps = tmp_path / "dumps"
+    assert oboromi("ls", dumps).lines == ["game.nsp"]
+    assert oboromi("ls", f"{dumps}/game.nsp").lines == oboromi("ls", NSP).lines
+    assert oboromi("extract", "-r", dumps, "-o", tmp_path / "out", *KEYS).code == 0
+    assert f"game.nsp/{PROGRAM}/romfs/hello.txt" in tree(tmp_path / "out")
+    checks = oboromi("verify", "--json", dumps, *KEYS).json
+    assert checks["summary"]["failed"] == 0
+    assert checks["summary"]["ok"] == oboromi("verify", "--json", NSP, *KEYS).json["summary"]["ok"]
+    assert oboromi("extract", dumps, "-o", tmp_path / "flat").code == 0
+    assert (tmp_path / "flat" / "game.nsp").read_bytes() == data
 
 
 def test_a_member_that_is_cut_off_is_told_and_the_rest_is_there(tmp_path: Path) -> None:

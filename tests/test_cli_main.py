@@ -74,7 +74,7 @@ def test_exit_codes(arguments: list[str], code: int) -> None:
         (MemoryError(), 6),
         (BrokenPipeError(), 141),
         (KeyboardInterrupt(), 130),
-        (Terminated(), 143),
+        (Terminated(signal.SIGTERM), 143),
         (RuntimeError("surprise"), 3),
         (RecursionError("too deep"), 3),
     ],

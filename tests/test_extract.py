@@ -8,6 +8,7 @@ import random
 import stat
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,7 @@ def test_nobody_else_sees_the_work(tmp_path: Path) -> None:
 def test_unsafe_names_are_left_out_and_reported(tmp_path: Path) -> None:
     evil = [
         "../evil",
+        "/evil",
         "/etc/evil",
         "a/../../evil",
         "a//b",
@@ -156,7 +158,7 @@ def test_unsafe_names_are_left_out_and_reported(tmp_path: Path) -> None:
     refused = dict(report.refused)
     assert set(refused) == {*evil, "../up", "..", "w" * 300, "w" * 300 + "/below", "z" * 300, "z" * 300 + "/below"}
     assert refused["../evil"] == refused["../up"] == "the name '..' is a path, not a name"
-    assert refused["/etc/evil"] == "the path is absolute"
+    assert refused["/evil"] == refused["/etc/evil"] == "the path is absolute"
     assert refused["nul\0l"] == "the name 'nul\\x00l' holds a NUL"
     assert refused["\ud800"] == "the name '\\ud800' cannot be spelled in the file names of this host"
     assert refused["x" * 300] == "the host does not take the name: File name too long"
@@ -272,6 +274,16 @@ def test_progress(tmp_path: Path, workers: int) -> None:
     assert {(call[1], call[3]) for call in calls[1:]} == {(total, 601)}
     assert len(calls) <= report.elapsed * 20 + 3
     assert threads == {threading.get_ident()}
+
+
+def test_progress_is_told_twenty_times_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock) / 100)  # Every look at it takes 10 ms.
+    extents = [Extent(f"f{n}", MemoryStorage(b"1"), 0, 1) for n in range(200)]  # Each a read of its own.
+    calls: list[tuple[int, ...]] = []
+    extract(extents, tmp_path / "out", workers=1, progress=lambda *state: calls.append(state))
+    assert 30 <= len(calls) <= 45
+    assert calls[-1] == (200, 200, 200, 200)
 
 
 # ---- a file system, one file ----

@@ -10,8 +10,9 @@ import pytest
 
 from oboromi_fs.base import StorageBase, WindowStorage
 from oboromi_fs.file import File
+from oboromi_fs.jobs import plan
 from oboromi_fs.jobs.extract import extract
-from oboromi_fs.jobs.plan import KERNEL_PIECE
+from oboromi_fs.jobs.plan import WINDOW
 from oboromi_fs.protocols import Extent
 from tests import extraction
 from tests.extraction import LARGE, noise, raiser, snapshot
@@ -29,7 +30,9 @@ _no_descriptor_left = extraction.no_descriptor_left
 @pytest.mark.parametrize("how", ["absent", "refused"])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_plain_bytes_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: tuple[str, ...], how: str, workers: int) -> None:
-    data = noise(2 * KERNEL_PIECE + 4321)
+    piece = 2 * WINDOW
+    monkeypatch.setattr(plan, "KERNEL_PIECE", piece)
+    data = noise(2 * piece + 4321)
     source = tmp_path / "source"
     source.write_bytes(data)
     for name in without:
@@ -39,7 +42,7 @@ def test_plain_bytes_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
             monkeypatch.setattr(os, name, raiser(OSError(errno.EXDEV, "not across devices")))
     with File.open(source) as file:
         inner = file.window(100, len(data) - 50)
-        extents = [Extent("all", file, 0, len(data)), Extent("part", inner, 7, KERNEL_PIECE), Extent("small", inner, 50, 60)]
+        extents = [Extent("all", file, 0, len(data)), Extent("part", inner, 7, piece), Extent("small", inner, 50, 60)]
         reads: list[int] = []
         original = File._readinto
 
@@ -49,8 +52,8 @@ def test_plain_bytes_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
         monkeypatch.setattr(File, "_readinto", counted)
         report = extract(extents, tmp_path / "out", workers=workers)
-    assert snapshot(tmp_path / "out") == {"all": data, "part": data[107 : 107 + KERNEL_PIECE], "small": data[150:210]}
-    assert report.bytes == len(data) + KERNEL_PIECE + 60
+    assert snapshot(tmp_path / "out") == {"all": data, "part": data[107 : 107 + piece], "small": data[150:210]}
+    assert report.bytes == len(data) + piece + 60
     assert (sum(reads) == 60) == (len(without) < 2)  # Only the small file passes through this process.
 
 

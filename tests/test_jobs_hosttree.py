@@ -53,3 +53,17 @@ def test_removing_follows_no_link(tmp_path: Path) -> None:
         cursor.close()
         cursor.close()
     assert snapshot(tmp_path) == {"keep": None, "keep/f": b"1"}
+
+
+@pytest.mark.usefixtures("host")
+def test_a_link_is_not_entered(tmp_path: Path) -> None:
+    put(tmp_path, {"d/f": b"1"})
+    (tmp_path / "link").symlink_to("d")
+    cursor = Cursor(str(tmp_path))
+    try:
+        with pytest.raises(UnsafePathError, match="not a directory of its own"):
+            cursor.down("link")
+        assert cursor.names == []
+        assert cursor.find("link") == "link"
+    finally:
+        cursor.close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs.base import MemoryStorage, WindowStorage
 from oboromi_fs.jobs.extract import extract
-from oboromi_fs.jobs.plan import WINDOW, Directory, Plan
+from oboromi_fs.jobs.plan import GAP, WINDOW, Directory, Plan
 from oboromi_fs.protocols import Extent
 from tests import extraction
 from tests.extraction import Opaque, laid_out, noise, snapshot
@@ -56,9 +56,9 @@ def test_suspects_are_names_that_differ_in_case_or_composition() -> None:
 
 def test_reads_go_forward_and_skip_large_gaps(tmp_path: Path) -> None:
     storage = Opaque(bytes(100 * WINDOW))
-    places = [0, 100, 5 * WINDOW, 5 * WINDOW + 1000, 99 * WINDOW]
+    places = [0, 100, 100 + 2 * GAP, 5 * WINDOW, 5 * WINDOW + 1000, 99 * WINDOW]
     extract([Extent(f"f{at}", storage, at, 10) for at in reversed(places)], tmp_path / "out", workers=1)
-    assert storage.reads == [(0, 110), (5 * WINDOW, 1010), (99 * WINDOW, 10)]
+    assert storage.reads == [(0, 110), (100 + 2 * GAP, 10), (5 * WINDOW, 1010), (99 * WINDOW, 10)]
 
 
 def test_pieces_end_where_blocks_do(tmp_path: Path) -> None:

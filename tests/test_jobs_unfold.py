@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import struct
 from typing import TYPE_CHECKING
 
@@ -7,20 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oboromi_fs._forge import pfs0, romfs
+from oboromi_fs._forge import hfs0, pfs0, romfs, xci
 from oboromi_fs.base import MemoryStorage, StorageBase
 from oboromi_fs.errors import (
+    CorruptError,
     EntryNotFoundError,
+    IntegrityError,
     IsADirectoryEntryError,
     MappingError,
     MissingKeyError,
     NotADirectoryEntryError,
+    UnsafePathError,
 )
+from oboromi_fs.jobs.extract import extract
 from oboromi_fs.jobs.unfold import Opened, Unfolded
 from oboromi_fs.jobs.windows import seen_through
 from oboromi_fs.keys import KeySet
 from oboromi_fs.opening import Opener, locate
+from oboromi_fs.protocols import Extent
 from tests import forged
+from tests.extraction import noise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,9 +110,65 @@ def test_members_that_cannot_be_are_told_one_by_one(tmp_path: Path) -> None:
     entries = [(b"good", 0, 4), (b"long", 0, 99), (b"a//b", 0, 2), (b"..", 0, 1), (b"bad.nsp", 4, 8)]
     path = write(tmp_path / "a.nsp", raw_pfs0(entries, b"dataPFS0\xff\xff\xff\x7f"))
     fs = unfolded(path)
-    assert contents(fs) == {"good": b"data", "a//b": b"da", "..": b"d", "bad.nsp": b"PFS0\xff\xff\xff\x7f"}
-    assert [(inner, type(wrong).__name__) for inner, wrong in fs.problems] == [("long", "CorruptError"), ("bad.nsp", "CorruptError")]
-    assert "truncated" in str(fs.problems[0][1])
+    assert contents(fs) == {"good": b"data", "..": b"d", "bad.nsp": b"PFS0\xff\xff\xff\x7f"}
+    assert [(inner, type(wrong).__name__) for inner, wrong in fs.problems] == [
+        ("a//b", "UnsafePathError"),
+        ("long", "CorruptError"),
+        ("bad.nsp", "CorruptError"),
+    ]
+    assert "truncated" in str(fs.problems[1][1])
+
+
+def test_a_name_that_holds_a_slash_is_no_directory(tmp_path: Path) -> None:
+    image = romfs({"a-b": b"evil", "d-d/f": b"hidden", "a/b": b"good", "d/d/g": b"good"}).replace(b"a-b", b"a/b").replace(b"d-d", b"d/d")
+    partitions = pfs0({"x-y": b"evil", "": b"evil", "ok": b"good"}).replace(b"x-y", b"x/y")
+    for name, data, good, refused in (
+        ("a.romfs", image, {"a/b": b"good", "d/d/g": b"good"}, {"a/b", "d/d"}),
+        ("a.nsp", partitions, {"ok": b"good"}, {"x/y", ""}),
+    ):
+        fs = unfolded(write(tmp_path / name, data))
+        assert contents(fs) == good
+        assert {(inner, type(wrong)) for inner, wrong in fs.problems} == {(inner, UnsafePathError) for inner in refused}
+        assert all("path separator" in str(wrong) or "is empty" in str(wrong) for _, wrong in fs.problems)
+
+
+def test_of_a_truncated_card_the_whole_partitions_are_there(tmp_path: Path) -> None:
+    card = xci({"update": {"u": b"1"}, "normal": {"n": b"22"}, "secure": {"s": b"333"}})
+    fs = unfolded(write(tmp_path / "card.xci", card[: card.rindex(b"HFS0")]), deep=False)
+    assert contents(fs) == {"update/u": b"1", "normal/n": b"22"}
+    ((inner, wrong),) = fs.problems
+    assert inner == "secure"
+    assert "it is truncated" in str(wrong)
+
+
+def test_partitions_that_share_bytes_are_opened_once(tmp_path: Path) -> None:
+    partition = hfs0({"x.nsp": pfs0({"f": b"1"})})
+    root = bytearray(hfs0({"one": partition, "two": partition}))
+    root[0x10 + 0x40 : 0x18 + 0x40] = root[0x10:0x18]  # The second lies where the first one does.
+    card = xci({})[:0xF000] + bytes(root)
+    fs = unfolded(write(tmp_path / "card.xci", card))
+    assert set(contents(fs)) == {"one/x.nsp/f", "two/x.nsp"}
+    assert [inner for inner, _ in fs.problems] == ["two/x.nsp"]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_checked_nca_that_stays_a_file_has_its_name(tmp_path: Path, deep: bool) -> None:
+    data = noise(0x2000)
+    name = f"{hashlib.sha256(data).hexdigest()[:32]}.nca"
+    short = {f"{'0' * 32}.nca": b"too short to be one"}
+
+    def checked(members: dict[str, bytes], wanted: str = "") -> Unfolded:
+        place = locate(write(tmp_path / "a.nsp", pfs0(members)), opener=Opener(KEYS, check=True))
+        return Unfolded(place.fs, place.path, deep=deep, wanted=(lambda inner: inner == wanted) if wanted else None)
+
+    assert len(checked({name: data} | short).files) == 2
+    damaged = {name: data[:-1] + b"?", "x.tik": b"tik"}
+    with pytest.raises(IntegrityError, match=f"the hash of '{name}' begins") as caught:
+        checked(damaged)
+    assert caught.value.offset == pfs0(damaged).index(data[:-1])
+    assert len(checked(damaged, wanted="x.tik").files) == 2
+    with pytest.raises(IntegrityError):
+        checked({name.replace(".nca", ".CNMT.nca").upper(): data[1:]})
 
 
 def test_archives_that_hold_each_other_end(tmp_path: Path) -> None:
@@ -161,3 +224,22 @@ def test_seen_through() -> None:
     window = data.window(1, 6).window(2, 5)
     assert seen_through(window, 1) == (data, 4)
     assert isinstance(window, StorageBase)
+
+
+def test_an_error_that_is_shared_stays_as_it_is(tmp_path: Path) -> None:
+    fault = CorruptError("bad block", what="section", offset=7)
+
+    class Broken(StorageBase):
+        kind = "Broken"
+        _size = 10
+
+        def _readinto(self, offset: int, target: memoryview) -> None:
+            del offset, target
+            raise fault
+
+    for _ in range(2):
+        with pytest.raises(CorruptError) as caught:
+            extract([Extent("a", Broken(), 0, 10)], tmp_path / "out")
+        assert str(caught.value) == "section at 0x7: bad block (while extracting 'a')"
+        assert caught.value.__notes__ == ["while extracting 'a'"]
+    assert (str(fault), getattr(fault, "__notes__", [])) == ("section at 0x7: bad block", [])

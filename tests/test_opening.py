@@ -31,7 +31,7 @@ from oboromi_fs import (
     locate,
     open_fs,
 )
-from oboromi_fs._forge import ContentType, FsType, Section, hfs0, nca, nsp, pfs0, romfs, xci
+from oboromi_fs._forge import ContentType, FsType, Section, hfs0, nca, nca_name, nsp, pfs0, romfs, xci
 from oboromi_fs.opening import open_storage, split_parts
 from tests import forged
 
@@ -507,3 +507,28 @@ def test_a_folder_of_numbered_folders_is_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a").write_bytes(b"a")
     assert open_fs(tmp_path, {}).read_bytes("01/a") == b"a"
+
+
+def test_a_member_no_path_can_name_leaves_the_aliases(tmp_path: Path) -> None:
+    data = forged.program_nca()
+    path = tmp_path / "game.nsp"
+    path.write_bytes(pfs0([("../x.nca", b"?" * 0x1000), (nca_name(data), data)]))
+    with open_fs(path, forged.KEY_SET) as fs:
+        assert fs.read_bytes("@program/romfs/hello.txt") == b"hello\n"
+
+
+def test_programs_are_numbered_by_their_ids(tmp_path: Path) -> None:
+    """Whatever the order in the archive: the first program of a title, and a base before its update, is the one without a number."""
+    programs = {
+        index: nca(
+            [None, Section(romfs({"which": b"%d" % index}), FsType.ROMFS)],
+            keys=forged.KEYS,
+            content_type=ContentType.PROGRAM,
+            program_id=forged.PROGRAM_ID + index,
+        )
+        for index in (0x800, 1, 0)
+    }
+    path = tmp_path / "game.nsp"
+    path.write_bytes(pfs0([(nca_name(data), data) for data in programs.values()]))
+    with open_fs(path, forged.KEY_SET) as fs:
+        assert [fs.read_bytes(f"{alias}/romfs/which") for alias in ("@program", "@program.1", "@program.2")] == [b"0", b"1", b"2048"]

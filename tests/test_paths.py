@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oboromi_fs.errors import UnsafePathError
-from oboromi_fs.paths import Glob, addressable, decode_name, encode_name, join, normalise, sort_key, split, unsafe_name
+from oboromi_fs.paths import (
+    Glob,
+    _Automaton,
+    _tokens,
+    addressable,
+    decode_name,
+    encode_name,
+    join,
+    normalise,
+    sort_key,
+    split,
+    unsafe_name,
+)
 
 if TYPE_CHECKING:
     from oboromi_fs.protocols import PathType
@@ -184,3 +197,21 @@ def test_glob_folds_ascii_alone() -> None:
 
 def test_a_glob_of_many_stars_ends() -> None:
     assert not Glob("**/" * 40 + "x").matches("a/" * 200 + "y")
+
+
+WILD = st.lists(st.sampled_from(["*", "**", "**/", "?", "a", "b", "/", "."]), max_size=8).map("".join)
+
+
+@given(WILD, st.text("ab/.", max_size=10), st.booleans())
+def test_a_glob_means_the_same_however_it_is_matched(pattern: str, path: str, ignore_case: bool) -> None:
+    """The automaton for many wildcards against the regular expression for few."""
+    tokens = _tokens(pattern)
+    wild = {"*": "[^/]*", "**": ".*", "**/": "(?:[^/]+/)*", "?": "[^/]"}
+    expected = re.fullmatch("".join(wild.get(token) or re.escape(token) for token in tokens), path, re.DOTALL)
+    assert _Automaton(tokens, ignore_case=ignore_case).fullmatch(path) == bool(expected)
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*a*a*a*a*a*b", "**a**a**a**a**a**b", "**/*a/**/*a/**/*a/**/b"])
+def test_many_wildcards_do_not_backtrack(pattern: str) -> None:
+    assert not Glob(pattern).matches("a" * 255)
+    assert not Glob(pattern).matches("a/" * 1000)

@@ -78,7 +78,7 @@ SIGNATURES = {
     "MemoryStorage": "(data, name='memory')",
     "WindowStorage": "(parent, start, stop)",
     "StorageFile": "(storage, name='')",
-    "NestedFs": "(fs, opener=None, *, owned=())",
+    "NestedFs": "(fs, opener=None, *, owned=(), beside=None)",
     "Opener": "(keys=None, *, access='auto', check=False)",
     "FileSystem.open": "(self, path, /)",
     "FileSystem.read_dir": "(self, path='', /)",

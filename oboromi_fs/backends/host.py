@@ -1,4 +1,4 @@
-"""A folder of the host as a file system, which its symlinks cannot leave."""
+"""A folder of the host as a file system, which its symlinks cannot leave. A split archive in it is one file."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from oboromi_fs.base import FileSystemBase
-from oboromi_fs.errors import EntryNotFoundError, IsADirectoryEntryError, NotADirectoryEntryError, UnsafePathError
+from oboromi_fs.base import FileSystemBase, StorageBase
+from oboromi_fs.errors import EntryNotFoundError, IsADirectoryEntryError, MappingError, NotADirectoryEntryError, UnsafePathError
 from oboromi_fs.file import Access, File
-from oboromi_fs.paths import unsafe_name
-from oboromi_fs.protocols import DirEntry, Metadata, Storage
+from oboromi_fs.paths import join, normalise, unsafe_name
+from oboromi_fs.protocols import DirEntry, Extent, Metadata, PathType, Storage
+from oboromi_fs.splitparts import may_be_split, parts_listed
 
 if TYPE_CHECKING:
-    from oboromi_fs.base import StorageBase
+    from collections.abc import Iterator
 
-__all__ = ["HostFs"]
+__all__ = ["HostFs", "ReopenedFile"]
 
 _NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG)
 """No such file; symlinks that lead nowhere; a name that no file here can have."""
+
+
+_MAX_LINKS = 4
+"""Linked folders that a listing follows on the way to one path."""
 
 
 class HostFs(FileSystemBase):
@@ -27,6 +32,8 @@ class HostFs(FileSystemBase):
 
     Symlinks are followed as long as they stay below the root; one that leaves it is not listed, and an UnsafePathError to open. Sockets,
     pipes and devices are not listed either.
+
+    A split archive is one file: a folder ``game.nsp`` of ``00 01 …``, or ``game.xc0`` with ``game.xc1 …`` beside it, which are not listed.
 
     Args:
         root: The folder.
@@ -67,6 +74,24 @@ class HostFs(FileSystemBase):
     def _inside(self, real: str) -> bool:
         return real == self.root or real.startswith(self.root.rstrip(os.sep) + os.sep)
 
+    def _parts(self, host: str) -> list[str]:
+        """The parts of a split archive; empty for anything else."""
+        parts = parts_listed(host)
+        return parts if all(self._inside(os.path.realpath(part)) for part in parts) else []
+
+    def _whole(self, path: str) -> str:
+        """The split archive a path is a further part of, as a path; ``""`` if of none."""
+        parent, _, name = path.rpartition("/")
+        if len(name) == 2 and name.isascii() and name.isdigit():
+            whole = parent
+        else:
+            digits = len(name) - len(name.rstrip("0123456789"))
+            whole = f"{path[: len(path) - digits]}0" if digits else ""
+        if not whole or whole == path or not may_be_split(whole.rpartition("/")[2]):
+            return ""
+        host = os.path.join(self.root, *whole.split("/"))
+        return whole if os.path.join(self.root, *path.split("/")) in self._parts(host) else ""
+
     def _stat(self, path: str) -> tuple[str, os.stat_result]:
         real = self.host_path(path)
         try:
@@ -79,13 +104,19 @@ class HostFs(FileSystemBase):
             raise
         if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
             raise EntryNotFoundError(path, "no such file (a pipe, socket or device is none)")
+        whole = self._whole(path)
+        if whole:
+            if path.startswith(f"{whole}/"):
+                raise NotADirectoryEntryError(path)
+            raise EntryNotFoundError(path, f"no file of its own, but a part of {whole!r}")
         return real, found
 
     def _read_dir(self, path: str) -> list[DirEntry]:
         real, found = self._stat(path)
-        if not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISDIR(found.st_mode) or (path and self._parts(real)):
             raise NotADirectoryEntryError(path)
         entries: list[DirEntry] = []
+        further: set[str] = set()
         with os.scandir(real) as children:
             for child in sorted(children, key=lambda child: os.fsencode(child.name)):
                 try:
@@ -94,30 +125,75 @@ class HostFs(FileSystemBase):
                     info = child.stat()
                 except OSError:  # Vanished meanwhile, or a link to nowhere: no entry.
                     continue
-                if stat.S_ISDIR(info.st_mode):
+                parts = self._parts(child.path) if may_be_split(child.name) else []
+                if parts:
+                    entries.append(DirEntry(child.name, "file", sum(map(os.path.getsize, parts))))
+                    further.update(os.path.basename(part) for part in parts[1:] if stat.S_ISREG(info.st_mode))
+                elif stat.S_ISDIR(info.st_mode):
                     if child.is_symlink() and self._loops(path, child.path):
                         continue
                     entries.append(DirEntry(child.name, "directory", 0))
                 elif stat.S_ISREG(info.st_mode):
                     entries.append(DirEntry(child.name, "file", info.st_size))
-        return entries
+        return [entry for entry in entries if entry.name not in further] if further else entries
 
     def _loops(self, path: str, link: str) -> bool:
         """Whether following ``link``, found in the directory ``path``, leads back to a directory the path has passed."""
         target = os.path.realpath(link)
         parts = path.split("/") if path else []
-        passed = (os.path.realpath(os.path.join(self.root, *parts[:depth])) for depth in range(len(parts) + 1))
-        return any((real + os.sep).startswith(target.rstrip(os.sep) + os.sep) for real in passed)
+        passed = [os.path.join(self.root, *parts[:depth]) for depth in range(len(parts) + 1)]
+        if sum(map(os.path.islink, passed)) >= _MAX_LINKS:  # Links to folders with links in them multiply what there is.
+            return True
+        return any((os.path.realpath(path) + os.sep).startswith(target.rstrip(os.sep) + os.sep) for path in passed)
 
     def _metadata(self, path: str) -> Metadata:
-        _, found = self._stat(path)
+        real, found = self._stat(path)
+        parts = self._parts(real) if path else []
+        if parts:
+            return Metadata("file", sum(map(os.path.getsize, parts)), found.st_mtime_ns)
         if stat.S_ISDIR(found.st_mode):
             return Metadata("directory", 0, found.st_mtime_ns)
         return Metadata("file", found.st_size, found.st_mtime_ns)
 
     def _storage(self, path: str) -> Storage:
         real, found = self._stat(path)
+        parts = self._parts(real) if path else []
+        if parts:
+            from oboromi_fs.storage.concat import ConcatStorage
+
+            return ConcatStorage([File.open(part, access=self.access) for part in parts])
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryEntryError(path)
         file: StorageBase = File.open(real, access=self.access)
         return file
+
+    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
+        """Yield every file below a directory; each is open only while it is read, so that there may be more than can be open at once."""
+        root = normalise(path)
+        for inner, entry in self.walk(root):
+            if entry.kind == "file":
+                yield Extent(inner, ReopenedFile(self, join(root, inner), entry.size), 0, entry.size)
+
+
+class ReopenedFile(StorageBase):
+    """A file of a host folder that is open only while it is read.
+
+    Args:
+        fs: The folder.
+        path: The file in it.
+        size: Its length in bytes; reading raises a MappingError if fewer are left by then.
+    """
+
+    __slots__ = ("fs", "name", "path")
+    kind = "File"
+
+    def __init__(self, fs: HostFs, path: str, size: int) -> None:
+        self.fs = fs
+        self.path = path
+        self.name = path
+        self._size = size
+
+    def _readinto(self, offset: int, target: memoryview) -> None:
+        count = self.fs.storage(self.path).readinto_at(offset, target)
+        if count != len(target):
+            raise MappingError(self.name, f"shrank while it was read: {len(target)} bytes at {offset:#x} are needed, {count} are there")

@@ -34,6 +34,8 @@ MAX_NAME = 0x300
 """Longest name taken, in bytes; the official limit for a whole path."""
 MAX_PATH = 0x1000
 """Longest path a walk gives out, in bytes: five times the official limit, and a bound on what a hostile image can make of little."""
+MAX_TABLE = 256 << 20
+"""Largest table that is loaded whole, in bytes: room for some million entries. A sparse file could name one of gigabytes for nothing."""
 _MAX_CHAIN = 64
 """Hash chains of a sound image have a few links; a longer one is served from an index of the directory instead."""
 
@@ -80,6 +82,8 @@ class _Table:
 
     def load(self) -> bytes:
         if self._loaded is None:
+            if self.storage.size > MAX_TABLE:
+                raise self.corrupt(0, f"a table of {self.storage.size:#x} bytes is more than any image needs", "size")
             self._loaded = self.storage[:].tobytes()
         return self._loaded
 
@@ -149,20 +153,24 @@ class RomFs(FileSystemBase):
                 field="header_size",
             )
         self.header = header
-        for name, least in (("dir_hash", 0), ("dir_table", _DIRECTORY.size), ("file_hash", 0), ("file_table", 0)):
+        width = header.header_size // 10  # Ten fields of one width.
+        for index, (name, least) in enumerate((("dir_hash", 0), ("dir_table", _DIRECTORY.size), ("file_hash", 0), ("file_table", 0))):
             offset, length = getattr(header, f"{name}_offset"), getattr(header, f"{name}_size")
             if offset + length > storage.size or length < least or length % 4 or length >= NONE:
                 problem = f"{length:#x} bytes at {offset:#x} do not make a table inside an image of {storage.size:#x}"
-                raise error(CorruptError, problem, what="RomFS header", storage=storage, offset=0, field=f"{name}_offset")
+                wrong = 2 * index + (offset < storage.size or length < least)  # The size is to blame where the offset is good.
+                field = f"{name}_size" if wrong % 2 else f"{name}_offset"
+                raise error(CorruptError, problem, what="RomFS header", storage=storage, offset=width * (1 + wrong), field=field)
         if header.data_offset > storage.size:
             problem = f"file data starts at {header.data_offset:#x}, the image ends at {storage.size:#x}"
-            raise error(CorruptError, problem, what="RomFS header", storage=storage, offset=0, field="data_offset")
+            raise error(CorruptError, problem, what="RomFS header", storage=storage, offset=width * 9, field="data_offset")
         self._dir_hash = storage.window(header.dir_hash_offset, header.dir_hash_offset + header.dir_hash_size)
         self._file_hash = storage.window(header.file_hash_offset, header.file_hash_offset + header.file_hash_size)
         dirs = storage.window(header.dir_table_offset, header.dir_table_offset + header.dir_table_size)
         files = storage.window(header.file_table_offset, header.file_table_offset + header.file_table_size)
         self._dirs = _Table(dirs, "directory", _DIRECTORY)
         self._files = _Table(files, "file", _FILE)
+        self._strays = 0
         self._index: dict[int, tuple[dict[bytes, int], dict[bytes, int]]] = {}
 
     # Entries
@@ -252,6 +260,10 @@ class RomFs(FileSystemBase):
             if offset == NONE:
                 return
             entry = self._file(offset)
+            if entry.parent != directory:  # Builders have been careless here; but a chain that many directories share is no tree.
+                self._strays += 1
+                if self._strays > self._files.limit:
+                    raise self._dirs.corrupt(directory, "shares its chain of files with other directories", "first_file")
             yield offset, entry
             offset = entry.sibling
         raise self._dirs.corrupt(directory, "its chain of files loops", "first_file")
@@ -335,9 +347,10 @@ class RomFs(FileSystemBase):
 
     # Walking everything
 
-    def _scan(self, top: int) -> Iterator[tuple[str, list[tuple[str, int, int]]]]:
-        """Yield ``(path, files)`` for a directory and every one below it, parents first; a file is ``(name, data offset, size)``.
+    def _scan(self, top: int) -> Iterator[tuple[str, str, list[tuple[str, int, int]]]]:
+        """Yield ``(path, name, files)`` for a directory and every one below it, parents first; a file is ``(name, data offset, size)``.
 
+        A directory whose name is empty or holds a ``/`` is yielded and not entered: what is below it would have the path of other things.
         One pass over the tables as 32-bit words. A table can hold only so many entries: meeting more means that chains loop or join.
         """
         dirs, files = _words(self._dirs.load()), _words(self._files.load())
@@ -346,8 +359,11 @@ class RomFs(FileSystemBase):
         dirs_end, files_end = len(dir_bytes) - _DIRECTORY.size, len(file_bytes) - _FILE.size
         pending: list[tuple[int, str, str]] = [(top, "", "")]  # Long paths are put together late: a wide directory holds its own once.
         while pending:
-            at, path, name = pending.pop()
-            path = f"{path}/{name}" if path else name
+            at, path, own = pending.pop()
+            path = f"{path}/{own}" if path else own
+            if at != top and (not own or "/" in own):
+                yield path, own, []
+                continue
             word = at >> 2
             child, file = dirs[word + 2], dirs[word + 3]
             below: dict[str, int] = {}
@@ -385,7 +401,7 @@ class RomFs(FileSystemBase):
             names = {name for name, _, _ in found}
             if len(names) < len(found):  # A name twice: the first counts, as in a listing.
                 found = list({name: (name, start, size) for name, start, size in reversed(found)}.values())[::-1]
-            yield path, found
+            yield path, own, found
             for name, child in reversed(below.items()):
                 if len(path) + len(name) > MAX_PATH:
                     raise self._dirs.corrupt(child, f"the path is longer than {MAX_PATH} characters", "parent")
@@ -402,20 +418,25 @@ class RomFs(FileSystemBase):
     def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
         """Yield ``(path, entry)`` for everything below a directory, parents first, in one pass over the tables."""
         top = True
-        for directory, files in self._scan(self._top(path)):
+        for directory, own, files in self._scan(self._top(path)):
             if not top:
-                yield directory, DirEntry(directory[directory.rfind("/") + 1 :], "directory", 0)
+                yield directory, DirEntry(own, "directory", 0)
             prefix = f"{directory}/" if directory else ""
             top = False
             for name, _, size in files:
                 yield prefix + name, _new_entry(DirEntry, (name, "file", size))
 
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
-        """Yield every file below a directory as a run of the image, in one pass over the tables."""
+        """Yield every file below a directory as a run of the image, in one pass over the tables.
+
+        Files that no path leads to are left out: their name, or that of a directory they are in, is empty or holds a ``/``.
+        """
         raw, base, end = self.raw, self.header.data_offset, self.raw.size
-        for directory, files in self._scan(self._top(path)):
+        for directory, _, files in self._scan(self._top(path)):
             prefix = f"{directory}/" if directory else ""
             for name, offset, size in files:
+                if "/" in name or not name:
+                    continue
                 if base + offset + size > end:
                     self._data_start(prefix + name, offset, size)
                 yield _new_extent(Extent, (prefix + name, raw, base + offset, size))

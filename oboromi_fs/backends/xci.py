@@ -13,7 +13,7 @@ from oboromi_fs._decode import decode, decode_bytes, error
 from oboromi_fs._extents import HFS0, PartitionArchive, opened
 from oboromi_fs.base import FileSystemBase, extents_of
 from oboromi_fs.errors import CorruptError, EntryNotFoundError, IsADirectoryEntryError, NotADirectoryEntryError, NotThisFormatError
-from oboromi_fs.paths import normalise
+from oboromi_fs.paths import addressable, normalise
 from oboromi_fs.protocols import DirEntry, Extent, Metadata, PathType, Storage
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class XciArchive(FileSystemBase):
                 CorruptError, f"no HFS0 where the root should be: {wrong.problem}", what="XCI root", storage=storage, offset=start
             ) from wrong
         self._partitions: dict[str, PartitionArchive] = {}
+        self._lost: dict[str, str] = {}
 
     @property
     def has_key_area(self) -> bool:
@@ -151,8 +152,19 @@ class XciArchive(FileSystemBase):
 
     @property
     def problems(self) -> list[str]:
-        """What the tables read so far say that cannot be."""
-        return [*self.root.problems, *(f"{name}: {problem}" for name, archive in self._partitions.items() for problem in archive.problems)]
+        """What the tables read so far say that cannot be, and the partitions that could not be opened."""
+        told = [f"{name}: {problem}" for name, archive in self._partitions.items() for problem in archive.problems]
+        return [*self.root.problems, *told, *self._lost.values()]
+
+    def _complete(self) -> Iterator[tuple[str, PartitionArchive | None]]:
+        """Every partition; None for one that cannot be opened, which is noted: of a truncated card, the others are good."""
+        for name in self.root.members:
+            archive: PartitionArchive | None = None
+            try:
+                archive = self.partition(name)
+            except CorruptError as wrong:
+                self._lost[name] = wrong.problem if repr(name) in wrong.problem else f"partition {name!r}: {wrong}"
+            yield name, archive
 
     def _split(self, path: str) -> tuple[PartitionArchive, str]:
         name, _, inner = path.partition("/")
@@ -179,13 +191,30 @@ class XciArchive(FileSystemBase):
         archive, inner = self._split(path)
         return archive.storage(inner)
 
+    def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
+        """Yield ``(path, entry)`` for everything below a path, parents first.
+
+        Of the whole card, a partition that cannot be opened is yielded as a directory, not entered, and told in :attr:`problems`.
+        """
+        if normalise(path):
+            yield from super().walk(path)
+            return
+        for name, archive in self._complete():
+            yield name, DirEntry(name, "directory", 0)
+            if archive is not None and addressable(name):
+                for entry in archive.read_dir():
+                    yield f"{name}/{entry.name}", entry
+
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
-        """Yield every member of the partitions below a path as a run of its partition."""
+        """Yield every member of the partitions below a path as a run of its partition.
+
+        Of the whole card, a partition that cannot be opened is left out, and told in :attr:`problems`.
+        """
         canonical = normalise(path)
         if canonical:
             self.read_dir(canonical)
             yield from extents_of(self.partition(canonical))
             return
-        for name in self.root.members:
-            for extent in extents_of(self.partition(name)):
+        for name, archive in self._complete():
+            for extent in extents_of(archive) if archive is not None else ():
                 yield extent._replace(path=f"{name}/{extent.path}")

@@ -115,6 +115,18 @@ class FileSystemBase(ABC):
                 storage = self._storage(join(root, inner))
                 yield _extent(inner, storage)
 
+    def find_extent(self, path: PathType, /) -> Extent | None:
+        """Return one file as a run of the storage it lies in, ``storage[offset : offset + size]``; None where there is no such file.
+
+        Raises:
+            FormatError: The file is there and cannot be read.
+        """
+        canonical = normalise(path)
+        try:
+            return _extent(canonical, self._storage(canonical))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
     def find(self, *patterns: str, path: PathType = "") -> Iterator[str]:
         """Yield the paths below ``path`` that match any of the globs (see :class:`oboromi_fs.paths.Glob`)."""
         globs = [Glob(pattern) for pattern in patterns]

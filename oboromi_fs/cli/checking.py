@@ -30,7 +30,8 @@ def verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Check every hash there is, going on into containers: card and archive headers, section trees, NCA names, content records;\n"
         "signatures where your keys allow. Exit code 1 if anything failed, 4 if a key was missing for some of it,\n"
-        "3 if something could not be checked, because it is not supported or holds no hash."
+        "3 if something could not be checked, because it is not supported or holds no hash.\n"
+        "With -q only what failed or was skipped is listed, and the sum."
     )
     parser.add_argument("paths", metavar="PATH", nargs="+")
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="threads at most")
@@ -89,6 +90,8 @@ def _verify(session: Session, path: str, jobs: int | None) -> list[Check]:
 
 
 def _print(console: Console, check: Check) -> None:
+    if console.quiet and check.status not in ("failed", "skipped"):
+        return
     text = f"{console.paint(f'{check.status:<7}', _STYLES[check.status])}  {check.check:<22}  {console.name(check.path)}"
     if check.key_name:
         text += f": missing key {check.key_name}"

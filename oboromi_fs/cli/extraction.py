@@ -32,7 +32,11 @@ def extract_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-r", "--recursive", action="store_true", help="open containers, too: each becomes a folder of its name")
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="threads at most")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    parser.add_argument("--verify", action="store_true", help="check the hash of everything that is read")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="refuse what does not have its hash: sections, members of cards, NCAs named by it that stay files; other files have none",
+    )
 
 
 def run_extract(session: Session, options: argparse.Namespace) -> int:
@@ -49,7 +53,7 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
     if options.verify and place.kind == "file":
         check_member(*place.fs.resolve(path))
     if session.is_tree(place):
-        unfolded = Unfolded(place.fs, path, deep=options.recursive)
+        unfolded = Unfolded(place.fs, path, deep=options.recursive, wanted=lambda inner: _takes(globs, inner))
         fs, path = unfolded, ""
         names = [*unfolded.directories, *(extent.path for extent in unfolded.files)]
         known = set(names)
@@ -63,14 +67,13 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
         session.tell_problems(place)
     else:
         names, problems = [split(path)[1]], []
+    report = ExtractReport(0, 0, 0, [], 0.0)
     if globs and not any(_takes(globs, inner) for inner in names):
         console.note("nothing matches, nothing is written")
-        report = ExtractReport(0, 0, 0, [], 0.0)
+    elif problems and isinstance(fs, Unfolded) and not fs.files:
+        console.note("nothing could be read, nothing is written")
     else:
-        with Progress(console, "extracting") as progress:
-            report = extract_tree(
-                fs, options.output, path, globs=options.globs, overwrite=options.overwrite, workers=options.jobs, progress=progress.update
-            )
+        report = _extract(session, options, fs, path)
     refused = sorted([*report.refused, *problems])
     for inner, reason in refused:
         console.error(f"{inner!r}: {reason}")
@@ -91,6 +94,19 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
     if refused:
         return DAMAGED
     return NO if globs and not report.files and not report.dirs else DONE
+
+
+def _extract(session: Session, options: argparse.Namespace, fs: FileSystem, path: str) -> ExtractReport:
+    """Write the files; what is in the way is told with the option that helps."""
+    try:
+        with Progress(session.console, "extracting") as progress:
+            return extract_tree(
+                fs, options.output, path, globs=options.globs, overwrite=options.overwrite, workers=options.jobs, progress=progress.update
+            )
+    except FileExistsError as wrong:
+        if wrong.strerror:
+            wrong.strerror = wrong.strerror.replace("allow overwriting to replace it", "--overwrite replaces it")
+        raise
 
 
 def _takes(globs: list[Glob], path: str) -> bool:

@@ -1,8 +1,8 @@
 """What went wrong, as an exit code and a line of text.
 
 Exit codes: 0 done, 1 the answer is no, 2 usage, 3 the input is damaged or not supported, 4 a key is missing, 5 no such path, 6 the host
-refused; 130 interrupted, 143 terminated, 141 nobody reads the output. A defect of this program counts as 3: the input is one it cannot
-cope with.
+refused; 130 interrupted, 143 terminated, 129 hung up, 141 nobody reads the output. A defect of this program counts as 3: the input is one
+it cannot cope with.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ __all__ += ["Terminated", "UsageError", "chain", "exit_code", "line"]
 
 DONE, NO, USAGE, DAMAGED, MISSING_KEY, NO_PATH, HOST = range(7)
 INTERRUPTED, PIPE, TERMINATED = 130, 141, 143
+SIGNALLED = 128
+"""What a shell adds to the number of the signal a program ended by."""
 
 
 class UsageError(Exception):
     """The command line makes no sense. Its text says what to change."""
 
 
-class Terminated(BaseException):  # A signal, like KeyboardInterrupt.
-    """The process was asked to end (SIGTERM)."""
+class Terminated(KeyboardInterrupt):  # Whatever cleans up on Ctrl-C does so on other signals.
+    """The process was asked to end by a signal, whose number is the argument."""
 
 
 def exit_code(error: BaseException) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.console import encode, printable
 from oboromi_fs.cli.drawing import Branch, columns, draw
-from oboromi_fs.cli.failures import DONE, NO, UsageError
+from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError
 from oboromi_fs.errors import NotADirectoryEntryError, OboromiFsError
 from oboromi_fs.paths import Glob, join, sort_key
 
@@ -57,13 +57,13 @@ def run_ls(session: Session, options: argparse.Namespace) -> int:
             # Two hundred thousand names in a third of a second: nothing is made for each but its bytes.
             names = [encode(inner) for inner, _ in found]
             names.sort()
-            session.tell_problems(place)
+            code = DAMAGED if session.tell_problems(place) else DONE
             names.append(b"")
             session.console.write_bytes(b"\n".join(names))
-            return DONE
+            return code
         rows = in_path_order((inner, entry.kind, entry.size) for inner, entry in found)
         stored = _stored(place, rows) if options.long else {}
-    session.tell_problems(place)
+    code = DAMAGED if session.tell_problems(place) else DONE
     if session.json:
         write_entries(session.console, rows, stored if options.long else None)
     elif options.long:
@@ -72,7 +72,7 @@ def run_ls(session: Session, options: argparse.Namespace) -> int:
         session.console.lines(columns(table, right=(1,)))
     else:
         session.console.lines(printable(inner) + ("/" if kind == "directory" else "") for inner, kind, _ in rows)
-    return DONE
+    return code
 
 
 def in_path_order(rows: Iterable[tuple[str, str, int]]) -> list[tuple[str, str, int]]:

@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console()
         return _execute(list(sys.argv[1:] if arguments is None else arguments), console)
     except BaseException as error:  # noqa: BLE001  # A user gets a line of text, whatever happened.
+        if arguments is None:
+            _ignore_signals()
         return _report(error, console)
     finally:
         if arguments is None:
@@ -69,12 +71,15 @@ def _report(error: BaseException, console: Console | None) -> int:
         return failures.DONE
     if isinstance(error, BrokenPipeError):  # Whoever read has enough.
         return failures.PIPE
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(error, KeyboardInterrupt) or note not in str(error):
+            console.error(note)
+    if isinstance(error, failures.Terminated):
+        console.error("terminated")
+        return failures.SIGNALLED + int(error.args[0])
     if isinstance(error, KeyboardInterrupt):
         console.error("interrupted")
         return failures.INTERRUPTED
-    if isinstance(error, failures.Terminated):
-        console.error("terminated")
-        return failures.TERMINATED
     console.error(failures.line(error))
     if console.verbose:
         for text in failures.chain(error):
@@ -100,10 +105,35 @@ def _own_process() -> None:
     def terminate(number: int, frame: FrameType | None) -> None:
         from oboromi_fs.cli.failures import Terminated
 
-        del number, frame
-        raise Terminated
+        del frame
+        raise Terminated(number)
 
-    signal.signal(signal.SIGTERM, terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it.
+            signal.signal(number, terminate)
+    _allow_many_files()
+
+
+def _allow_many_files() -> None:
+    """Take as many descriptors as the host gives: a folder of dumps needs one for each file."""
+    try:
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ImportError, ValueError, OSError):  # Windows; or the host will not.
+        pass
+
+
+def _ignore_signals() -> None:
+    """Let nothing interrupt the last words."""
+    import signal
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _silence_stdout() -> None:

@@ -103,7 +103,10 @@ def _range(text: str) -> slice:
     found = _RANGE.fullmatch(text)
     if found is None:
         raise UsageError(f"--range takes A:B in bytes, such as 0x100:0x200, :16 or -16:, not {text!r}")
-    first, last = (None if part is None else int(part, 16 if "x" in part.lower() else 10) for part in found.groups())
+    try:
+        first, last = (None if part is None else int(part, 16 if "x" in part.lower() else 10) for part in found.groups())
+    except ValueError:  # More digits than Python takes for a number.
+        raise UsageError("--range takes numbers of bytes that a file can have") from None
     return slice(first, last)
 
 

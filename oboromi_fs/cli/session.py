@@ -95,8 +95,9 @@ class Session:
             raise IsADirectoryEntryError(place.display)
         return place.fs.storage(place.path)
 
-    def tell_problems(self, place: Location) -> None:
-        """Warn of what the archives on the way to a place, and the one there, say that cannot be."""
+    def tell_problems(self, place: Location) -> bool:
+        """Warn of what the archives on the way to a place, and the one there, say that cannot be; return whether there is any."""
+        problems = False
         told: set[int] = set()
         path = place.path
         while path:
@@ -108,7 +109,9 @@ class Session:
                 told.add(id(fs))
                 for problem in getattr(fs, "problems", ()):
                     self.console.warn(f"{place.display}: {problem}")
+                    problems = True
             path = split(path)[0]
+        return problems
 
     def close(self) -> None:
         """Close every file that was opened."""

@@ -7,14 +7,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oboromi_fs._extents import PartitionArchive
     from oboromi_fs.backends.xci import XciArchive
-    from oboromi_fs.protocols import Storage
+    from oboromi_fs.protocols import FileSystem, Storage
 
 __all__ = [
     "SHOWN",
@@ -24,12 +24,15 @@ __all__ = [
     "Status",
     "Step",
     "Task",
+    "compressed",
     "count_of",
     "failure",
     "flatten",
     "initial_data",
+    "misnamed",
     "now",
     "structure",
+    "vouched",
 ]
 
 Status: TypeAlias = Literal["ok", "failed", "skipped", "note"]
@@ -38,6 +41,10 @@ _PIECE = 1 << 20
 """Bytes hashed between two looks at the stop flag."""
 SHOWN = 8
 """Failures of a kind named one by one before the rest is counted."""
+_CONTAINER_ENDINGS = ("nsp", "nsz", "xci", "xcz", "pfs0", "hfs0", "romfs")
+_NCA_HEADER = 0xC00
+_COMPRESSED_MAGIC, _COMPRESSED_AT = b"NCZSECTN", 0x4000
+"""What a compressed NCA has behind the first bytes of the NCA, which are as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +156,17 @@ def failure(label: str, check: str, wrong: OboromiFsError | OSError) -> Check:
     return Check(label, check, status, str(wrong), offset)
 
 
-def structure(label: str, archive: PartitionArchive) -> Check:
-    """Whether every entry of a partition archive can be, and lies inside it."""
+def structure(label: str, archive: PartitionArchive, *, slack: int = 0) -> Check:
+    """Whether every entry of a partition archive can be, and lies inside it, but for fewer than ``slack`` bytes of filling."""
     members = archive.members
     if archive.problems:
-        return Check(label, f"{archive.kind} table", "failed", "; ".join(archive.problems[:SHOWN]))
+        shown = archive.problems[:SHOWN]
+        if len(archive.problems) > len(shown):
+            shown.append("and more of the kind")
+        return Check(label, f"{archive.kind} table", "failed", "; ".join(shown))
     for member in members.values():
-        if member.offset + member.size > archive.raw.size:
+        missing = member.offset + member.size - archive.raw.size
+        if missing > 0 and missing >= slack:
             detail = f"{member.name!r} ends at {member.offset + member.size:#x}, the archive at {archive.raw.size:#x}: it is truncated"
             return Check(label, f"{archive.kind} table", "failed", detail, archive.raw.place(archive.raw.size).offset)
     return Check(label, f"{archive.kind} table", "ok", count_of(len(members), "file"), size=archive.header_size)
@@ -169,3 +180,41 @@ def initial_data(label: str, card: XciArchive) -> Check:
     if len(set(data)) == 1:
         return Check(label, "XCI initial data hash", "note", "the key area is blank", 0, 0x200)
     return Check(label, "XCI initial data hash", "failed", "the key area does not have the hash of the card header", 0, 0x200)
+
+
+def compressed(label: str, storage: Storage) -> Check:
+    """Return what is to be said of a file that is called a compressed NCA."""
+    if storage[_COMPRESSED_AT : _COMPRESSED_AT + len(_COMPRESSED_MAGIC)].tobytes() == _COMPRESSED_MAGIC:
+        return Check(label, "format", "skipped", "a compressed NCA, which is not supported yet", size=storage.size)
+    magic = _COMPRESSED_MAGIC.decode()
+    detail = f"called a compressed NCA, and has no {magic} at {_COMPRESSED_AT:#x}: it is cut short, damaged, or something else"
+    return Check(label, "format", "failed", detail, storage.place(0).offset)
+
+
+def misnamed(label: str, name: str, storage: Storage, is_vouched: Callable[[], bool] | None = None) -> list[Step]:
+    """Return what is to be said of a file that is no known container, though its name says so.
+
+    Args:
+        label: What to call the file.
+        name: Its name.
+        storage: Its bytes.
+        is_vouched: Whether the archive around it has a hash that it matches.
+    """
+    ending = name.lower().rpartition(".")[2]
+    if ending == "nca":
+        detail = f"called an NCA, and with {storage.size:#x} bytes too short to be one: its header alone takes {_NCA_HEADER:#x}"
+        if is_vouched is not None and is_vouched():  # Game cards carry such dummies: it is as it was made.
+            return [now(Check(label, "format", "note", detail))]
+        return [now(Check(label, "format", "failed", detail, storage.place(0).offset))]
+    if ending in _CONTAINER_ENDINGS:
+        detail = f"called .{ending}, and begins with {storage[:4].tobytes()!r}, which no container does: damaged, or something else"
+        return [now(Check(label, "format", "failed", detail, storage.place(0).offset))]
+    return []
+
+
+def vouched(fs: FileSystem, inner: str) -> bool:
+    """Whether an archive has a hash of a member, and it matches."""
+    try:
+        return isinstance(fs, PartitionArchive) and fs.hash_matches(inner) is True
+    except OboromiFsError:
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from copy import copy
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import CorruptError, FormatError, MappingError, MissingKeyError, OboromiFsError
@@ -111,14 +112,14 @@ def read_exactly(storage: Storage, offset: int, view: memoryview, file: PlannedF
     try:
         count = storage.readinto_at(offset, view)
     except (OboromiFsError, OSError) as error:
-        _tell(error, file.path)
-        raise
+        raise _told(error, file.path).with_traceback(error.__traceback__) from error.__cause__
     if count != len(view):
         raise CorruptError(f"{file.path!r} ends early: {len(view)} bytes are needed, {count} are there", what=storage.kind, offset=offset)
 
 
-def _tell(error: OboromiFsError | OSError, path: str) -> None:
-    """Add to an error which file was being extracted."""
+def _told(given: OboromiFsError | OSError, path: str) -> OboromiFsError | OSError:
+    """A copy of an error that says which file was being extracted. Others may hold the error itself, and raise it again."""
+    error = copy(given)
     where = f"while extracting {path!r}"
     if isinstance(error, FormatError):
         error.problem += f" ({where})"
@@ -128,4 +129,5 @@ def _tell(error: OboromiFsError | OSError, path: str) -> None:
         error.why = f"{error.why} ({where})" if error.why else path
     elif isinstance(error, OSError) and error.filename is None:
         error.filename = path
-    error.add_note(where)
+    error.__notes__ = [*getattr(given, "__notes__", ()), where]
+    return error

@@ -105,7 +105,7 @@ class _Describer:
     def _container(self, node: Description, fs: FileSystem, path: str, prefix: str, outer: FileSystem, depth: int) -> None:
         """Add the facts of a container. ``path`` is where it is in the nested file system, ``prefix`` how its children's paths begin."""
         if isinstance(fs, XciArchive):
-            self._card(node, fs, path, prefix)
+            self._card(node, fs, path, prefix, depth)
         elif isinstance(fs, PartitionArchive):
             names = [name.lower() for name in fs.members]
             node["kind"] = (
@@ -123,13 +123,15 @@ class _Describer:
         if problems:
             node["problems"] = problems + node.get("problems", [])
 
-    def _members(self, node: Description, fs: FileSystem, directory: str, path: str, prefix: str, depth: int) -> None:
+    def _members(
+        self, node: Description, fs: FileSystem, directory: str, path: str, prefix: str, depth: int, *, opened: Opened | None = None
+    ) -> None:
         """Add a directory's entries: containers with what is in them, others as files."""
         children: list[Description] = []
         entries = fs.read_dir(directory)
         node["entry_count"] = len(entries)
         folders = files = 0
-        opened = Opened()
+        opened = opened if opened is not None else Opened()
         for entry in entries:
             if self.nodes >= _MAX_NODES:
                 node.setdefault("problems", []).append(f"only the first {_MAX_NODES} entries are told")
@@ -162,7 +164,7 @@ class _Describer:
             node |= {"folders": folders, "other_files": files}
         node["children"] = children
 
-    def _card(self, node: Description, card: XciArchive, path: str, prefix: str) -> None:
+    def _card(self, node: Description, card: XciArchive, path: str, prefix: str, depth: int) -> None:
         header = card.header
         node["kind"] = "xci"
         trimmed = card.trimmed_size
@@ -178,10 +180,13 @@ class _Describer:
         self._card_info(node, card)
         children: list[Description] = []
         archives: list[tuple[FileSystem, str, str]] = []
+        opened = Opened()
         for name in card.partitions:
+            if self.nodes >= _MAX_NODES:
+                break
             child = self._node(join(prefix, name), "partition", card.root.member(name).size)
             try:
-                self._members(child, card, name, join(path, name), child["path"], 1)
+                self._members(child, card, name, join(path, name), child["path"], depth + 1, opened=opened)
                 archives.append((card, name, child["path"]))
             except OboromiFsError as wrong:
                 child["problems"] = [str(wrong)]

@@ -167,7 +167,14 @@ class _Work:
             return
         new, base = self.new, run.start
         data = run.storage[run.start : run.stop]
-        found = {path: Entry(stop - start, new(data[start - base : stop - base]).hexdigest()) for path, start, stop in run.files}
+        found: dict[str, Entry] = {}
+        before, entry = (-1, -1), Entry(0, "")
+        for path, start, stop in run.files:
+            if self._stop.is_set():
+                return
+            if (start, stop) != before:  # They are sorted: files of the same bytes stand together, and are hashed once.
+                before, entry = (start, stop), Entry(stop - start, new(data[start - base : stop - base]).hexdigest())
+            found[path] = entry
         with self._lock:
             self.found.update(found)
         self._advance(sum(entry.size for entry in found.values()), run.files[-1][0])

@@ -5,35 +5,36 @@ What extraction and manifests read. The tree is found once, when it is made; wha
 
 from __future__ import annotations
 
+import hashlib
+import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs._decode import error
 from oboromi_fs._extents import PartitionArchive
-from oboromi_fs.backends.host import HostFs
-from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.host import HostFs, ReopenedFile
+from oboromi_fs.backends.nca import HEADER_SIZE, Nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
-from oboromi_fs.base import FileSystemBase, StorageBase, extents_of, walk
+from oboromi_fs.base import FileSystemBase, extents_of, walk
 from oboromi_fs.errors import (
     CorruptError,
     EntryNotFoundError,
     FormatError,
     IntegrityError,
     IsADirectoryEntryError,
-    MappingError,
     MissingKeyError,
     NotADirectoryEntryError,
     OboromiFsError,
     UnsafePathError,
 )
 from oboromi_fs.jobs.windows import seen_through
-from oboromi_fs.paths import join, split
+from oboromi_fs.paths import addressable, join, split, unsafe_name
 from oboromi_fs.protocols import DirEntry, Extent, Metadata, PathType, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from oboromi_fs.opening import NestedFs
     from oboromi_fs.protocols import FileSystem
@@ -44,6 +45,8 @@ _MAGICS = (b"PFS0", b"HFS0", b"\x50\0\0\0", b"\x28\0\0\0")
 _CARD_SIZE = 0xF000
 """No game card image is smaller: its root lies there."""
 _MAX_DEPTH = 16
+_HASHED_AT_ONCE = 1 << 22
+_NAMED_BY_HASH = re.compile(r"([0-9a-f]{32})(?:\.cnmt)?\.nca", re.IGNORECASE)
 
 
 class _Section(NamedTuple):
@@ -54,12 +57,16 @@ class _Section(NamedTuple):
 
 
 class _Tree(NamedTuple):
-    """A directory or container to be listed: its path in the result, and where it is."""
+    """A directory or container to be listed: its path in the result, and where it is.
+
+    Partitions of one card share ``opened``; others have their own.
+    """
 
     prefix: str
     fs: FileSystem | _Section
     inner: str
     depth: int
+    opened: Opened | None = None
 
 
 class Opened:
@@ -85,25 +92,6 @@ class Opened:
         return True
 
 
-class _Reopened(StorageBase):
-    """A host file that is open only while it is read: of many, not all can be."""
-
-    __slots__ = ("fs", "name", "path")
-    kind = "File"
-
-    def __init__(self, fs: HostFs, path: str, size: int) -> None:
-        self.fs = fs
-        self.path = path
-        self.name = path
-        self._size = size
-
-    def _readinto(self, offset: int, target: memoryview) -> None:
-        with self.fs.open(self.path) as stream:
-            count = stream.storage.readinto_at(offset, target)
-        if count != len(target):
-            raise MappingError(self.name, f"shrank while it was read: {len(target)} bytes at {offset:#x} are needed, {count} are there")
-
-
 class Unfolded(FileSystemBase):
     """Everything below a directory or container, as a file system of its own.
 
@@ -112,21 +100,23 @@ class Unfolded(FileSystemBase):
         root: The directory or container.
         deep: Open containers below it, too: each is then a directory of its own name. Inside a RomFS an NCA is told by its name only,
             as trying every file would take longer than extracting it.
+        wanted: Of the files whose name is their hash, which are to be checked; all, if None. Used where the opener of ``fs`` checks.
 
     Attributes:
         files: Every file as a run of a storage, in the order of the archives.
         directories: Every directory, parents first.
-        problems: What could not be read, by path: damaged members and sections are left out, damaged containers stay files.
+        problems: What could not be read, by path: damaged members, sections and partitions are left out, damaged containers stay files;
+            and what no path leads to, for its name is empty or holds a ``/``.
 
     Raises:
         MissingKeyError: Something below needs a key that is absent.
-        IntegrityError: A hashed archive member is damaged (only where the opener of ``fs`` checks).
+        IntegrityError: A hashed archive member, or an NCA that stays a file, is damaged (only where the opener of ``fs`` checks).
         FormatError: The place itself cannot be opened.
     """
 
     kind = "Unfolded"
 
-    def __init__(self, fs: NestedFs, root: str, *, deep: bool = False) -> None:
+    def __init__(self, fs: NestedFs, root: str, *, deep: bool = False, wanted: Callable[[str], bool] | None = None) -> None:
         super().__init__()
         self.files: list[Extent] = []
         self.directories: list[str] = []
@@ -134,6 +124,7 @@ class Unfolded(FileSystemBase):
         self._opener = fs.opener
         self._tickets_of = fs.tickets_of
         self._deep = deep
+        self._wanted = wanted
         self._missing: list[MissingKeyError] = []
         self._tree: dict[str, dict[str, DirEntry]] | None = None
         self._by_path: dict[str, Extent] | None = None
@@ -166,25 +157,17 @@ class Unfolded(FileSystemBase):
 
     def _add(self, tree: _Tree, found: list[_Tree]) -> None:
         """Add what is in one directory or container; to ``found`` the containers in it that are to be opened."""
-        prefix, fs, inner, depth = tree
+        prefix, fs, inner, depth, opened = tree
         if isinstance(fs, _Section):
             fs = self._opener.section(fs.nca, fs.name)
-        if isinstance(fs, Nca):
-            for section in fs.sections.values():
-                self.directories.append(join(prefix, section.name))
-                found.append(_Tree(join(prefix, section.name), _Section(fs, section.name), "", depth))
+        if isinstance(fs, Nca) or (isinstance(fs, XciArchive) and not inner):
+            self._add_parts(tree, fs, found)
             return
-        names: list[str] = []
-        for below, entry in fs.walk(inner) if isinstance(fs, FileSystemBase) else walk(fs, inner):
-            if entry.kind == "directory":
-                self.directories.append(join(prefix, below))
-            else:
-                names.append(below)
-        opened = Opened()
-        for extent in self._extents(tree, fs, names):
+        opened = opened or Opened()
+        for extent in self._extents(tree, fs, self._names(tree, fs)):
             path, storage, offset, size = extent
             if self._opener.check:
-                check_member(fs, join(inner, path))
+                _check_digest(fs, join(inner, path))
             full = join(prefix, path) if prefix else path
             enters = (self._deep or (isinstance(fs, NroArchive) and path == "romfs")) and depth < _MAX_DEPTH
             container = self._container(fs, inner, extent, full) if enters else None
@@ -197,15 +180,54 @@ class Unfolded(FileSystemBase):
             if container is not None:
                 self.directories.append(full)
                 found.append(_Tree(full, container, "", depth + 1))
-            elif isinstance(fs, HostFs):
-                self.files.append(Extent(full, _Reopened(fs, join(inner, path), size), 0, size))
             else:
-                self.files.append(Extent(full, storage, offset, size) if prefix else extent)
+                self._add_file(fs, inner, extent, full)
+
+    def _add_parts(self, tree: _Tree, archive: Nca | XciArchive, found: list[_Tree]) -> None:
+        """Sections and partitions, each on its own: where one cannot be opened, as the last ones of a truncated card, the others can."""
+        prefix, _, _, depth, _ = tree
+        opened = Opened()
+        for name in archive.partitions if isinstance(archive, XciArchive) else [section.name for section in archive.sections.values()]:
+            path = join(prefix, name)
+            if not addressable(name):
+                self._refuse(path, name)
+                continue
+            self.directories.append(path)
+            if isinstance(archive, XciArchive):
+                found.append(_Tree(path, archive, name, depth, opened))
+            else:
+                found.append(_Tree(path, _Section(archive, name), "", depth))
+
+    def _names(self, tree: _Tree, fs: FileSystem) -> list[str]:
+        """The paths of the files of a tree; its directories are added."""
+        names: list[str] = []
+        for below, entry in fs.walk(tree.inner) if isinstance(fs, FileSystemBase) else walk(fs, tree.inner):
+            own = entry.name
+            if "/" in own or not own:  # As a path it would be that of something else.
+                self._refuse(join(tree.prefix, below), own)
+            elif entry.kind == "directory":
+                self.directories.append(join(tree.prefix, below))
+            else:
+                names.append(below)
+        return names
+
+    def _add_file(self, fs: FileSystem, inner: str, extent: Extent, full: str) -> None:
+        path, storage, offset, size = extent
+        if self._opener.check and (self._wanted is None or self._wanted(full)):
+            _check_name(storage, offset, size, split(path)[1])
+        if isinstance(fs, HostFs):
+            self.files.append(Extent(full, ReopenedFile(fs, join(inner, path), size), 0, size))
+        else:
+            self.files.append(Extent(full, storage, offset, size))
+
+    def _refuse(self, path: str, name: str) -> None:
+        self.problems.append((path, UnsafePathError(name, unsafe_name(name))))
 
     def _extents(self, tree: _Tree, fs: FileSystem, names: list[str]) -> Iterable[Extent]:
         if not isinstance(fs, HostFs):
+            flat = isinstance(fs, PartitionArchive | XciArchive)  # There a path is a name, and has been refused.
             try:
-                return list(extents_of(fs, tree.inner))
+                return [extent for extent in extents_of(fs, tree.inner) if not flat or ("/" not in extent.path and extent.path)]
             except (CorruptError, UnsafePathError):
                 pass
         return self._one_by_one(tree, fs, names)  # One of them is broken: which? Or, each is a file to be opened and closed.
@@ -320,11 +342,21 @@ def _looks_like_container(extent: Extent, name: str) -> bool:
 
 
 def check_member(fs: FileSystem, path: str) -> None:
-    """Check the hash that a card or HFS0 archive has of a member; others have none.
+    """Check a file against the hash that a card or HFS0 archive has of it, and an NCA that is named by its hash against its name.
 
     Raises:
         IntegrityError: It does not match.
+        OboromiFsError: It cannot be read.
     """
+    _check_digest(fs, path)
+    name = split(path)[1]
+    if _NAMED_BY_HASH.fullmatch(name):
+        storage = fs.storage(path)
+        _check_name(storage, 0, storage.size, name)
+
+
+def _check_digest(fs: FileSystem, path: str) -> None:
+    """Check the hash that a card or HFS0 archive has of a member; others have none."""
     archive: FileSystem = fs
     if isinstance(fs, XciArchive):
         partition, path = path.partition("/")[::2]
@@ -333,3 +365,18 @@ def check_member(fs: FileSystem, path: str) -> None:
         member = archive.member(path)
         problem = f"the first {member.hashed_size:#x} bytes of {path!r} do not have the hash of the entry: damaged, or changed"
         raise error(IntegrityError, problem, what=f"{archive.kind} entry", storage=archive.raw, offset=member.offset, field="hash")
+
+
+def _check_name(storage: Storage, offset: int, size: int, name: str) -> None:
+    """Check a whole NCA against the hash it is named by. What is too short to be one is none, whatever it is called."""
+    named = _NAMED_BY_HASH.fullmatch(name)
+    if named is None or size < HEADER_SIZE:
+        return
+    digest = hashlib.sha256()
+    stop = offset + size
+    for start in range(offset, stop, _HASHED_AT_ONCE):
+        digest.update(storage[start : min(start + _HASHED_AT_ONCE, stop)])
+    found = digest.hexdigest()[:32]
+    if found != named[1].lower():
+        problem = f"the hash of {name!r} begins {found}, which is not its name: damaged, changed, or renamed"
+        raise error(IntegrityError, problem, what="NCA", storage=storage, offset=offset)

@@ -19,8 +19,25 @@ from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.contents import ContentMeta, record_type_name
 from oboromi_fs.errors import IntegrityError, OboromiFsError
-from oboromi_fs.jobs.checks import SHOWN, Check, Digest, State, Status, Step, Task, count_of, failure, flatten, initial_data, now, structure
-from oboromi_fs.jobs.signatures import signatures
+from oboromi_fs.jobs.checks import (
+    SHOWN,
+    Check,
+    Digest,
+    State,
+    Status,
+    Step,
+    Task,
+    compressed,
+    count_of,
+    failure,
+    flatten,
+    initial_data,
+    misnamed,
+    now,
+    structure,
+    vouched,
+)
+from oboromi_fs.jobs.signatures import card_signature, signatures
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.paths import addressable, join
 
@@ -37,7 +54,8 @@ __all__ = ["Check", "Status", "verify"]
 
 _RUN = 8 << 20
 """Bytes a task hashes: enough to drown its cost, little enough that two cores end together."""
-_CONTAINER_ENDINGS = ("nsp", "nsz", "xci", "xcz", "pfs0", "hfs0", "romfs")
+_PAGE = 0x200
+"""Bytes of a page of a game card: less than that may be missing at its end, where only filling is."""
 _MAX_DEPTH = 16
 """Containers in containers that are looked into."""
 
@@ -96,15 +114,21 @@ class _Planner:
         fs, inner = nested.resolve(path)
         label = self.place.display.rstrip("/")
         if inner and fs.metadata(inner).kind == "file":
+            if inner.lower().endswith(".ncz"):
+                return [now(compressed(label, fs.storage(inner)))]
             container = nested.enter(path)
             if container is None:
-                unknown = self._unknown(label, inner, fs.storage(inner))
+                unknown = misnamed(label, inner, fs.storage(inner))
                 return unknown or [now(Check(label, "format", "skipped", "a plain file: it holds no hash to check"))]
             if isinstance(fs, Nca):
                 return self._section(label, fs.section(inner))
             return self._container(label, container, inner.rpartition("/")[2])
         if isinstance(fs, Nca):
             return self._container(label, fs, "")
+        if isinstance(fs, XciArchive) and inner:
+            archive = fs.partition(inner)
+            complete = [label] if inner == "secure" else []
+            return [*self._partition(label, archive), *self._contents({label: archive}, complete=complete)]
         if isinstance(fs, PartitionArchive | XciArchive):
             return self._container(label, fs, "")
         return self._folder(label, fs, inner)
@@ -116,8 +140,10 @@ class _Planner:
         name = inner.rpartition("/")[2]
         try:
             storage = fs.storage(inner)
+            if name.lower().endswith(".ncz"):  # Begins like the NCA it was, and must not be taken for that.
+                return [now(compressed(label, storage))]
             container = self.opener.container(storage, name, tickets=tickets)
-        except OboromiFsError as wrong:
+        except (OboromiFsError, OSError) as wrong:  # One file that cannot be read does not end the work on the others.
             return [now(failure(label, "format", wrong))]
         if container is not None:
             if not beside.takes(storage, 0, storage.size) or self.depth >= _MAX_DEPTH:
@@ -129,30 +155,23 @@ class _Planner:
                 return self._container(label, container, name)
             finally:
                 self.depth -= 1
-        return self._unknown(label, name, storage)
-
-    def _unknown(self, label: str, name: str, storage: Storage) -> list[Step]:
-        """A file that is no container we know, though its name says so."""
-        ending = name.lower().rpartition(".")[2]
-        if ending == "nca":
-            return [now(Check(label, "format", "note", f"called an NCA, and with {storage.size:#x} bytes too short to be one"))]
-        if ending == "ncz":
-            return [now(Check(label, "format", "skipped", "a compressed NCA, which is not supported yet"))]
-        if ending in _CONTAINER_ENDINGS:
-            detail = f"called .{ending}, and begins with {storage[:4].tobytes()!r}, which no container does: damaged, or something else"
-            return [now(Check(label, "format", "failed", detail, storage.place(0).offset))]
-        return []
+        return misnamed(label, name, storage, lambda: vouched(fs, inner))
 
     def _folder(self, label: str, fs: FileSystem, directory: str) -> list[Step]:
         steps: list[Step] = []
-        for entry in sorted(fs.read_dir(directory)):
-            inner = join(directory, entry.name)
-            if not addressable(entry.name):
-                steps.append(now(Check(join(label, entry.name), "name", "failed", "is no name a path can hold; not looked into")))
-            elif entry.kind == "directory":
-                steps += self._folder(join(label, entry.name), fs, inner)
+        waiting = [(label, directory, "directory")]  # A stack, the next on top: folders may be nested deeper than calls can be.
+        while waiting:
+            label, inner, kind = waiting.pop()
+            if kind == "directory":
+                entries = sorted(fs.read_dir(inner), reverse=True)
+                # What no path can hold keeps its place in the order, and is only told.
+                waiting += [
+                    (join(label, entry.name), join(inner, entry.name), entry.kind if addressable(entry.name) else "") for entry in entries
+                ]
+            elif not kind:
+                steps.append(now(Check(label, "name", "failed", "is no name a path can hold; not looked into")))
             else:
-                steps += self._file(join(label, entry.name), fs, inner, self.place.fs.tickets_of(fs, directory), Opened())
+                steps += self._file(label, fs, inner, self.place.fs.tickets_of(fs, inner.rpartition("/")[0]), Opened())
         return steps
 
     def _container(self, label: str, fs: FileSystem, name: str) -> list[Step]:
@@ -168,10 +187,12 @@ class _Planner:
 
     # Partitions and cards
 
-    def _partition(self, label: str, archive: PartitionArchive, *, enter: bool = True) -> list[Step]:
-        steps = [now(structure(label, archive))]
+    def _partition(
+        self, label: str, archive: PartitionArchive, *, enter: bool = True, slack: int = 0, beside: Opened | None = None
+    ) -> list[Step]:
+        steps = [now(structure(label, archive, slack=slack))]
         tickets = self.place.fs.tickets_of(archive)
-        beside = Opened()
+        beside = beside if beside is not None else Opened()
         for member in archive.members.values():
             below = join(label, member.name)
             if member.hashed_size:
@@ -216,23 +237,29 @@ class _Planner:
         else:
             detail = "the root header does not have the hash of the card header, nor with a known region byte"
             steps.append(now(Check(label, "XCI root header hash", "failed", detail, where, size)))
+        steps.append(now(*card_signature(label, card, self.opener.keys)))
         if card.has_key_area:
             steps.append(now(initial_data(label, card)))
         if card.raw.size < card.trimmed_size:
             detail = f"the header counts {card.trimmed_size:#x} bytes, the file has {card.raw.size:#x}"
             # Over-trimmed by less than a page is harmless: the page's rest is filling.
-            status: Status = "note" if card.trimmed_size - card.raw.size < 0x200 else "failed"
+            status: Status = "note" if card.trimmed_size - card.raw.size < _PAGE else "failed"
             steps.append(now(Check(label, "XCI size", status, detail, card.raw.size)))
-        steps += self._partition(label, card.root, enter=False)
+        steps += self._partition(label, card.root, enter=False, slack=_PAGE)
         archives: dict[str, PartitionArchive] = {}
+        seen, beside = Opened(), Opened()  # One for the whole card: partitions of one place would multiply what is in it.
         for name in card.partitions:
             below = join(label, name)
             try:
-                archives[below] = card.partition(name)
+                archive = card.partition(name)
+                if not seen.takes(archive.raw, 0, archive.raw.size):
+                    steps.append(now(Check(below, "format", "failed", "shares bytes with another partition; not looked into")))
+                    continue
+                archives[below] = archive
             except OboromiFsError as wrong:
                 steps.append(now(failure(below, "format", wrong)))
                 continue
-            steps += self._partition(below, archives[below])
+            steps += self._partition(below, archive, beside=beside)
         return [*steps, *self._contents(archives, complete=[join(label, "secure")])]
 
     # Content records
@@ -329,7 +356,7 @@ class _Planner:
             status: Status = "failed" if nca.header.content_size > nca.raw.size else "note"
             detail = f"the header says {nca.header.content_size:#x} bytes, the file has {nca.raw.size:#x}"
             steps.append(now(Check(label, "NCA size", status, detail)))
-        steps.append(now(*(Check(label, *verdict, size=0x200) for verdict in signatures(nca))))
+        steps.append(now(*signatures(label, nca)))
         for section in nca.sections.values():
             steps += self._section(join(label, section.name), section)
         return steps

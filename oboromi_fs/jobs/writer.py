@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
 from oboromi_fs.errors import OboromiFsError
@@ -43,6 +43,8 @@ _REACH = 900
 _ANCHORS = 8
 _BEAT = 0.05
 """Seconds between two reports of progress."""
+_NAP = 0.002
+"""Seconds between two looks at whether the workers have stopped."""
 
 
 class CancelledError(OboromiFsError):
@@ -115,6 +117,9 @@ class Writer:
         self._jobs = plan.jobs()
         self._lock = Lock()
         self._stop = False
+        self._running = 0
+        self._ended = 0
+        self._news = Event()
         self._error: BaseException | None = None
         self._tallies: list[_Tally] = []
         self._opened: set[Large] = set()
@@ -199,28 +204,41 @@ class Writer:
         return error
 
     def _work_in_threads(self, count: int) -> None:
-        threads: list[Thread] = []
+        started = 0
         try:
             for _ in range(count):
-                thread = Thread(target=self._work_apart, daemon=True)
                 try:
-                    thread.start()
+                    Thread(target=self._work_apart, daemon=True).start()
                 except RuntimeError:  # The host has no more threads to give.
                     break
-                threads.append(thread)
-            if not threads:
+                started += 1
+            if not started:
                 self._work(self._beat)
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(_BEAT)
-                    self._beat()
+            while self._ended < started and not self._stop:
+                if self._news.wait(_BEAT):
+                    self._news.clear()
+                self._beat()
         finally:
-            self._stop = True
-            undisturbed(lambda: _join(threads))
+            undisturbed(self._stop_workers)
         if self._error is not None:
             raise self._error
 
+    def _stop_workers(self) -> None:
+        """Return when no worker touches a file any more.
+
+        The workers count themselves, for ``Thread.join`` may return too early once a signal has interrupted it; and one that has not
+        begun when this is called will not begin.
+        """
+        with self._lock:
+            self._stop = True
+        while self._running:
+            time.sleep(_NAP)
+
     def _work_apart(self) -> None:
+        with self._lock:
+            if self._stop:
+                return
+            self._running += 1
         try:
             self._work(None)
         except BaseException as error:  # noqa: BLE001  # Whatever it is, the thread that waits raises it.
@@ -228,6 +246,11 @@ class Writer:
                 if self._error is None:
                     self._error = error
             self._stop = True
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._ended += 1
+            self._news.set()
 
     def _work(self, beat: Callable[[], None] | None) -> None:
         """Take jobs until there are none."""
@@ -350,11 +373,6 @@ class Writer:
             except OSError as error:
                 raise self._named(error, file.path) from None
             start += len(view)
-
-
-def _join(threads: list[Thread]) -> None:
-    for thread in threads:
-        thread.join()
 
 
 def _refusal(error: OSError) -> str:

@@ -7,20 +7,16 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from oboromi_fs.errors import (
-    CorruptError,
-    EntryNotFoundError,
-)
+from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.file import Access, File
 from oboromi_fs.paths import join
+from oboromi_fs.splitparts import split_parts
 from oboromi_fs.storage.concat import ConcatStorage
 
 if TYPE_CHECKING:
     from oboromi_fs.protocols import Storage
 
 __all__ = ["host_part", "open_storage", "split_parts"]
-
-_MAX_SPLIT_PARTS = 100
 
 
 def open_storage(path: str, access: Access = "auto") -> tuple[Storage, list[File]]:
@@ -42,35 +38,6 @@ def open_storage(path: str, access: Access = "auto") -> tuple[Storage, list[File
             file.close()
         raise
     return ConcatStorage(files), files
-
-
-def split_parts(path: str) -> list[str]:
-    """Return the host paths of the parts of a split file, in order; empty where the path is no such thing.
-
-    Raises:
-        CorruptError: A part in the middle is missing.
-    """
-    if os.path.isdir(path):
-        names = sorted(name for name in os.listdir(path) if not name.startswith("."))
-        if not names or names[0] != "00" or not all(len(name) == 2 and name.isascii() and name.isdigit() for name in names):
-            return []
-        if not all(os.path.isfile(os.path.join(path, name)) for name in names):
-            return []
-        expected = [f"{number:02}" for number in range(len(names))]
-        if names != expected:
-            gap = next(want for want, have in zip(expected, names, strict=True) if want != have)
-            raise CorruptError(f"part {gap} is missing", what="split file", source=path)
-        return [os.path.join(path, name) for name in names]
-    stem, extension = os.path.splitext(path)
-    if extension.lower() in (".xc0", ".ns0"):
-        parts = [path]
-        while len(parts) < _MAX_SPLIT_PARTS and os.path.isfile(following := f"{stem}{extension[:-1]}{len(parts)}"):
-            parts.append(following)
-        later = (f"{stem}{extension[:-1]}{number}" for number in range(len(parts) + 1, _MAX_SPLIT_PARTS))
-        if any(os.path.isfile(part) for part in later):
-            raise CorruptError(f"part {os.path.basename(following)} is missing", what="split file", source=path)
-        return parts
-    return []
 
 
 def host_part(path: str) -> tuple[str, str]:

@@ -13,13 +13,13 @@ from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import FileSystemBase, walk
 from oboromi_fs.errors import (
     EntryNotFoundError,
-    FormatError,
     IsADirectoryEntryError,
+    MissingKeyError,
     NotADirectoryEntryError,
     OboromiFsError,
 )
 from oboromi_fs.opening.opener import Opener
-from oboromi_fs.paths import join, normalise
+from oboromi_fs.paths import addressable, join, normalise
 from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
 from oboromi_fs.tickets import Ticket
 
@@ -34,6 +34,8 @@ __all__ = ["CONTENT_ALIASES", "NestedFs"]
 CONTENT_ALIASES = ("@program", "@meta", "@control", "@manual", "@data", "@publicdata")
 """Names of NCAs by content type, in the order of the type's number; ``@legal`` is told from ``@manual`` by its contents."""
 _MAX_NESTING = 16
+_MAX_ALIASES = 1000
+"""NCAs of one archive that are looked into for their type: more than any package has."""
 
 
 class NestedFs(FileSystemBase):
@@ -68,9 +70,10 @@ class NestedFs(FileSystemBase):
         self.opener = opener if opener is not None else Opener()
         self.kind = getattr(fs, "kind", type(fs).__name__)
         self._beside = beside
+        self._tickets: dict[tuple[int, str], tuple[FileSystem, dict[bytes, Ticket]]] = {}
         self._entered: dict[str, FileSystem] = {}
         self._aliases: dict[str, dict[str, str]] = {}
-        self._unreadable: dict[str, FormatError] = {}
+        self._unreadable: dict[str, OboromiFsError] = {}
 
     @property
     def keys(self) -> KeySet:
@@ -174,9 +177,28 @@ class NestedFs(FileSystemBase):
                 places += [(fs, name) for name in fs.partitions if name != directory]
             if fs is self.fs and self._beside is not None:
                 places.append((self._beside(), ""))
-            return next((found for place in places if (found := _ticket_in(*place, rights_id)) is not None), None)
+            return next((found for place in places if (found := self._tickets_in(*place).get(rights_id)) is not None), None)
 
         return lookup
+
+    def _tickets_in(self, fs: FileSystem, directory: str) -> dict[bytes, Ticket]:
+        """The tickets among the ``.tik`` files of a directory by what is inside them, as file names may be wrong; read once."""
+        known = self._tickets.get((id(fs), directory))
+        if known is not None:
+            return known[1]
+        found: dict[bytes, Ticket] = {}
+        try:
+            names = [entry.name for entry in fs.read_dir(directory) if entry.name.lower().endswith(".tik") and addressable(entry.name)]
+        except (OboromiFsError, OSError):
+            names = []
+        for name in names:
+            try:
+                ticket = Ticket.read(fs.storage(join(directory, name)))
+            except (OboromiFsError, OSError):
+                continue
+            found.setdefault(ticket.rights_id, ticket)
+        self._tickets[id(fs), directory] = (fs, found)  # Held, so that no other file system gets its identity.
+        return found
 
     def _alias(self, fs: FileSystem, prefix: str, directory: str, name: str) -> str | None:
         """What ``@program`` or ``@0`` stands for in a directory; None where it stands for nothing."""
@@ -211,24 +233,29 @@ class NestedFs(FileSystemBase):
         key = join(prefix, directory)
         found = self._aliases.get(key)
         if found is None:
-            found = {}
+            ncas: list[tuple[int, int, str, str]] = []
             for entry in fs.read_dir(directory):
-                if not entry.name.lower().endswith(".nca"):
+                if not entry.name.lower().endswith(".nca") or not addressable(entry.name):
                     continue
+                if len(ncas) >= _MAX_ALIASES:
+                    break
                 inner = join(directory, entry.name)
                 try:
                     nca = self._enter(fs, inner, join(prefix, inner))
-                except FormatError as wrong:  # Damaged, cut short, or of another key: the others still have their names.
+                except MissingKeyError:
+                    raise
+                except OboromiFsError as wrong:  # Damaged, cut short, or of another key: the others still have their names.
                     self._unreadable.setdefault(key, wrong)
                     continue
                 if isinstance(nca, Nca):
-                    alias = self._content_alias(nca, join(prefix, inner))
-                    number = 1
-                    numbered = alias
-                    while numbered in found:
-                        numbered = f"{alias}.{number}"
-                        number += 1
-                    found[numbered] = entry.name
+                    header = nca.header
+                    ncas.append((header.program_id, header.content_index, self._content_alias(nca, join(prefix, inner)), entry.name))
+            # By program, so that the first of a multi-program title, and a base before its update, is the one without a number.
+            found = {}
+            counts: dict[str, int] = {}
+            for _, _, alias, name in sorted(ncas, key=lambda nca: nca[:2]):
+                number = counts[alias] = counts.get(alias, -1) + 1
+                found[f"{alias}.{number}" if number else alias] = name
             self._aliases[key] = found
         return found
 
@@ -327,24 +354,6 @@ class NestedFs(FileSystemBase):
                 raise NotADirectoryEntryError(canonical)
             return entered, ""
         return fs, inner
-
-
-def _ticket_in(fs: FileSystem, directory: str, rights_id: bytes) -> Ticket | None:
-    """The ticket of a rights id among the ``.tik`` files of a directory; told by what is inside, as file names may be wrong."""
-    try:
-        entries = fs.read_dir(directory)
-    except (OboromiFsError, OSError):
-        return None
-    for entry in entries:
-        if not entry.name.lower().endswith(".tik"):
-            continue
-        try:
-            ticket = Ticket.read(fs.storage(join(directory, entry.name)))
-        except (OboromiFsError, OSError):
-            continue
-        if ticket.rights_id == rights_id:
-            return ticket
-    return None
 
 
 _HTML_DOCUMENT, _LEGAL_INFORMATION = 4, 5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from oboromi_formats.nca import FS_HEADER_OFFSET, MEDIA_UNIT, FsType
+from oboromi_fs._decode import error
 from oboromi_fs.backends.hfs0 import Hfs0Archive
 from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca
 from oboromi_fs.backends.nro import NroArchive
@@ -13,6 +15,7 @@ from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.errors import (
     CorruptError,
     NotThisFormatError,
+    UnsupportedError,
 )
 from oboromi_fs.keys import KeySet
 
@@ -115,9 +118,13 @@ class Opener:
     def section(self, nca: Nca, name: str) -> FileSystemBase:
         """Open the file system in a section of an NCA."""
         section = nca.section(name)
+        if section.header.fs_type not in tuple(FsType):
+            at = FS_HEADER_OFFSET + MEDIA_UNIT * section.index + 2
+            problem = f"file system type {section.header.fs_type} is unknown"
+            raise error(UnsupportedError, problem, what=section.what, storage=nca.raw, offset=at, field="fs_type")
         image = section.image(check=self.check)
         try:
-            return RomFs(image) if section.header.fs_type == 0 else NspArchive(image)
+            return RomFs(image) if section.header.fs_type == FsType.ROMFS else NspArchive(image)
         except NotThisFormatError as wrong:
             raise CorruptError(
                 f"holds no file system: {wrong.problem}", what=section.what, source=wrong.source, offset=wrong.offset, field=wrong.field

@@ -21,7 +21,7 @@ from oboromi_fs.errors import (
     NotADirectoryEntryError,
     UnsupportedError,
 )
-from oboromi_fs.keys import FIRST_FIRMWARE, KeySet
+from oboromi_fs.keys import FIRST_FIRMWARE, KeySet, master_key_revision
 from oboromi_fs.protocols import DirEntry, Metadata, Storage
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ __all__ = ["Nca"]
 
 _FS_HEADER_VERSION = 2
 _KEY_AREA_KINDS = ("application", "ocean", "system")
+_LAST_GENERATION = 0x20
+"""Key generations beyond are not counted on."""
 _CTR_KEY = slice(0x20, 0x30)
 """The key of AES-CTR in the key area."""
 _KEY_SLOTS = 0x50
@@ -171,34 +173,49 @@ class Nca(FileSystemBase):
         if not self.has_rights_id:
             return [(self.key_area()[_CTR_KEY], "")]
         rights_id = self.header.rights_id
-        encrypted: bytes | None = None
         given = self.keys.title_key(rights_id)
         ticket = self._tickets(rights_id) if self._tickets is not None else None
+        wrapped: list[tuple[bytes, str]] = []
         if ticket is not None:
             try:
-                encrypted = ticket.encrypted_title_key(self.keys)
+                wrapped.append((ticket.encrypted_title_key(self.keys), ""))
             except (FormatError, MissingKeyError):  # Bound to a console. Whoever has the key in title.keys does not need it.
                 if given is None:
                     raise
-        from_ticket = encrypted is not None
-        if encrypted is None:
-            encrypted = given
-        if encrypted is None:
+        if given is not None and all(given != key for key, _ in wrapped):
+            wrapped.append((given, "title.keys has another title key than the ticket" if wrapped else ""))
+        if not wrapped:
             why = f"the title key of {source_name(self.raw) or 'this NCA'} ({self._generation_text()}): no ticket beside it holds it"
-            where = "add a line to title.keys, or open the NSP with its ticket"
-            raise MissingKeyError(rights_id.hex(), why, where)
-        candidates = [(self.keys.decrypt_title_key(encrypted, self.header.revision), "")]
-        other = rights_id[15]
-        if other and max(other - 1, 0) != self.header.revision and other <= 0x20:
             try:
-                key = self.keys.decrypt_title_key(encrypted, other - 1)
-            except MissingKeyError:
-                pass
-            else:
-                candidates.append((key, f"the title key is wrapped for key generation {other}, the NCA says {self.header.key_generation}"))
-        if not from_ticket:
-            candidates.append((encrypted, f"title.keys holds the title key of {rights_id.hex()} already decrypted"))
-        return candidates
+                self.keys.require_title_key(rights_id)
+            except MissingKeyError as missing:
+                raise MissingKeyError(
+                    missing.key_name, why, f"{missing.where}; add a line to title.keys, or open the NSP with its ticket"
+                ) from None
+        said = [self.header.key_generation, rights_id[15], *(ticket.key_generations if ticket is not None else ())]
+        generations = dict.fromkeys(max(number, 1) for number in said if number <= _LAST_GENERATION)
+        candidates: dict[bytes, str] = {}
+        for encrypted, note in wrapped:
+            for generation in generations:
+                if not candidates:
+                    key = self.keys.decrypt_title_key(encrypted, self.header.revision)
+                    candidates[key] = note
+                else:
+                    self._add_candidate(candidates, encrypted, generation, note)
+        if given is not None:
+            candidates.setdefault(given, f"title.keys holds the title key of {rights_id.hex()} already decrypted")
+        return list(candidates.items())
+
+    def _add_candidate(self, candidates: dict[bytes, str], encrypted: bytes, generation: int, note: str) -> None:
+        """Note what a title key is if it was wrapped for a generation; nothing where the key for that is absent."""
+        try:
+            key = self.keys.decrypt_title_key(encrypted, master_key_revision(generation))
+        except MissingKeyError:
+            return
+        said = self.header.key_generation
+        candidates.setdefault(
+            key, note if generation == max(said, 1) else f"the title key is wrapped for key generation {generation}, the NCA says {said}"
+        )
 
     def key_name(self, section: NcaSection) -> str:
         """Name the key a section is encrypted with, for messages; ``""`` where it is stored plain."""

@@ -60,7 +60,7 @@ def read_header(storage: Storage, keys: KeySet) -> tuple[bytes, bool]:
 
 
 def _plain_header(raw: bytes) -> bool:
-    return raw[0x200:0x204] in _MAGICS[:2] and raw[0x204] <= 1 and raw[0x205] <= max(ContentType) and not any(raw[0x340:0x400])
+    return raw[0x200:0x204] in _MAGICS[:2] and raw[0x204] <= 1 and raw[0x205] <= max(ContentType) and not any(raw[0x350:0x400])
 
 
 def is_nca(storage: Storage, keys: KeySet) -> bool:

@@ -131,6 +131,10 @@ class NcaSection:
         header = self.header
         raw = self.raw
         if self.is_patch:
+            if header.patch_info.indirect_header[:4] != b"BKTR":
+                problem = "names an indirect table, whose header has no magic BKTR"
+                at = 0x400 + UNIT * self.index + 0x110
+                raise error(CorruptError, problem, what=self.what, storage=self.nca.raw, offset=at, field="indirect_header")
             self._unsupported("is a patch: it needs the base it updates, and reading patches is not supported yet", "patch_info")
         if self.is_sparse:
             self._unsupported("is sparse: parts of it are not in this file", "sparse_info")
@@ -156,8 +160,7 @@ class NcaSection:
         # One candidate needs no test here; of several, the first whose hash tree agrees, or the likeliest if none does.
         fitting = (pair for pair in candidates if self._top_hash_matches(pair[0])) if len(candidates) > 1 else iter(candidates)
         storage, note = next(fitting, candidates[0])
-        if note:
-            self.notes.append(note)
+        self.notes = [note] if note else []  # Two threads may both come here: they find the same.
         return storage
 
     def _unsupported(self, problem: str, field: str) -> NoReturn:
@@ -167,17 +170,25 @@ class NcaSection:
     def _top_hash_matches(self, storage: Storage) -> bool:
         try:
             layer = self._hash_layer(storage, check=True)
-            if layer is None or self._top_size() > _MASTER_CHECK_LIMIT:
-                return True
-            layer.check_master()
+            if layer is not None:
+                self._check_top(layer)
         except IntegrityError:
             return False
         return True
 
-    def _top_size(self) -> int:
-        if self.header.hash_type in (HashType.HIERARCHICAL_SHA256, HashType.HIERARCHICAL_SHA3_256):
-            return decode_bytes(HIERARCHICAL_SHA256, self.header.hash_data[: HIERARCHICAL_SHA256.size]).regions[0].size
-        return 0
+    def _check_top(self, layer: HierarchicalSha256Storage | IvfcStorage) -> None:
+        """Check as much of a hash tree as tells a wrong key: its top, or where that is long, the first block of data against its hash.
+
+        Raises:
+            IntegrityError: It does not match.
+        """
+        top, data = layer.levels()[0], layer.levels()[-1]
+        if isinstance(layer, IvfcStorage) or top.size <= _MASTER_CHECK_LIMIT:
+            layer.check_master()
+        elif layer.verify_range(data.number, 0, 1):
+            place = layer.section.place(data.offset)
+            problem = "the first block of data does not match its hash"
+            raise IntegrityError(problem, what=self.what, offset=place.offset, level=data.number, block=0)
 
     def _hash_layer(self, section: Storage, *, check: bool) -> HierarchicalSha256Storage | IvfcStorage | None:
         kind, data = self.header.hash_type, self.header.hash_data
@@ -225,12 +236,13 @@ class NcaSection:
             self._unsupported("is compressed, which is not supported yet", "compression_info")
         if layer is None:
             return section
-        if self._top_size() <= _MASTER_CHECK_LIMIT:
-            try:
-                (layer if check else self._hash_layer(section, check=True) or layer).check_master()
-            except IntegrityError as wrong:
-                key = self.nca.key_name(self)
-                cause = f"the section's key ({key}) is wrong, or the file is damaged" if key else "it is stored plain: the file is damaged"
-                problem = f"{wrong.problem}; {cause}"
-                raise error(IntegrityError, problem, what=self.what, storage=self.raw, offset=0, field="master_hash") from wrong
+        try:
+            self._check_top(layer if check else self._hash_layer(section, check=True) or layer)
+        except IntegrityError as wrong:
+            key = self.nca.key_name(self)
+            cause = f"the section's key ({key}) is wrong, or the file is damaged" if key else "it is stored plain: the file is damaged"
+            # The hash lies in the FS header: at the start of its hash data, in IVFC at their end.
+            at = 0x400 + UNIT * self.index + (0xC8 if isinstance(layer, IvfcStorage) else 0x08)
+            problem = f"{wrong.problem}; {cause}"
+            raise error(IntegrityError, problem, what=self.what, storage=self.nca.raw, offset=at, field="master_hash") from wrong
         return layer
