@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["HFS0", "PFS0", "Member", "PartitionArchive", "PartitionFormat", "opened"]
 
 MAX_ENTRIES = 1_000_000
+MAX_STRINGS = 64 << 20
+"""Largest string table that is read, in bytes."""
 MAX_NAME = 0x300
 """Longest entry name the official file system interface takes, in bytes."""
 MAX_PROBLEMS = 100
@@ -112,7 +114,7 @@ class PartitionArchive(FileSystemBase):
                 field="entry_count",
             )
         self.header_size = need + strings
-        if self.header_size > storage.size or strings > (count + 1) * 0x1000 + 0x100000:
+        if self.header_size > storage.size or strings > min((count + 1) * 0x1000 + 0x100000, MAX_STRINGS):
             raise error(
                 CorruptError,
                 f"a string table of {strings:#x} bytes for {count} names ends at {self.header_size:#x}, the archive at {storage.size:#x}",

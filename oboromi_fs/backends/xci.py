@@ -6,6 +6,7 @@ Source: Switchbrew wiki, "XCI" and "Gamecard Format".
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from oboromi_formats.gamecard import CARD_HEADER, CARD_INFO, CardInfo
@@ -80,6 +81,7 @@ class XciArchive(FileSystemBase):
             ) from wrong
         self._partitions: dict[str, PartitionArchive] = {}
         self._lost: dict[str, str] = {}
+        self._aliases: set[str] | None = None
 
     @property
     def has_key_area(self) -> bool:
@@ -135,6 +137,9 @@ class XciArchive(FileSystemBase):
             if member.offset >= self.root.raw.size:
                 problem = f"partition {name!r} starts at {member.offset:#x}, the image ends at {self.root.raw.size:#x}: it is truncated"
                 raise error(CorruptError, problem, what="XCI partition", storage=self.root.raw, offset=self.root.raw.size)
+            if name in self._overlapping():
+                problem = f"partition {name!r} shares bytes with another partition"
+                raise error(CorruptError, problem, what="XCI partition", storage=self.root.raw, offset=member.offset)
             window = self.root.raw.window(member.offset, member.offset + member.size)
             try:
                 found = PartitionArchive(window, HFS0)
@@ -144,6 +149,21 @@ class XciArchive(FileSystemBase):
                 ) from wrong
             self._partitions[name] = found
         return found
+
+    def _overlapping(self) -> set[str]:
+        """Partitions that share bytes with one listed before them: opened, they would multiply what the card holds."""
+        if self._aliases is None:
+            aliases: set[str] = set()
+            taken: list[tuple[int, int]] = []
+            for member in self.root.members.values():
+                span = (member.offset, member.offset + member.size)
+                at = bisect_right(taken, span)
+                if (at and taken[at - 1][1] > span[0]) or (at < len(taken) and taken[at][0] < span[1]):
+                    aliases.add(member.name)
+                elif member.size:
+                    taken.insert(at, span)
+            self._aliases = aliases
+        return self._aliases
 
     @property
     def partitions(self) -> tuple[str, ...]:
