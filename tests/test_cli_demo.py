@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oboromi_fs._forge import demo_game
 from oboromi_fs.cli import listing, main
+from oboromi_fs.cli.demogame import demo_game
 from tests.command import oboromi, process
 
 if TYPE_CHECKING:

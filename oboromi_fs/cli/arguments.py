@@ -27,6 +27,7 @@ VERBS = {
     "verify": ("checking", "check every hash and signature there is"),
     "hash": ("checking", "a digest of every file below a path"),
     "keys": ("keyring", "which keys are known, and which a file needs"),
+    "pack": ("packing", "build a container, an executable or metadata"),
     "demo": ("demo", "show all of this on a small made-up game"),
 }
 """Verb -> its module in this package, and what it does."""

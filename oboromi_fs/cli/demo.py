@@ -12,8 +12,8 @@ from oboromi_fs.cli.failures import DONE, INTERRUPTED, NO, PIPE, TERMINATED, Usa
 if TYPE_CHECKING:
     import argparse
 
-    from oboromi_fs._forge import DemoGame
     from oboromi_fs.cli.console import Console
+    from oboromi_fs.cli.demogame import DemoGame
     from oboromi_fs.cli.session import Session
 
 __all__ = ["demo_arguments", "run_demo"]
@@ -44,7 +44,7 @@ def run_demo(session: Session, options: argparse.Namespace) -> int:
 
 
 def _show(console: Console, directory: str, *, stays: bool) -> int:
-    from oboromi_fs._forge import demo_game
+    from oboromi_fs.cli.demogame import demo_game
 
     game = demo_game(directory)
     where = f"in {console.name(directory)}" if stays else "in a temporary folder"

@@ -85,17 +85,35 @@ def cat_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--range", metavar="A:B", help="from byte A up to byte B, decimal or 0x..., either may be left out; negative from the end"
     )
+    parser.add_argument(
+        "--as", dest="form", choices=("toml", "json"), help="metadata as text: control.nacp, *.cnmt, main.npdm, *.tik (back with pack)"
+    )
 
 
 def run_cat(session: Session, options: argparse.Namespace) -> int:
     """Write the bytes of a file to stdout, in bounded memory."""
     if session.json:
-        raise UsageError("cat writes bytes, it has no --json")
+        raise UsageError("cat writes bytes, it has no --json" if options.form is None else "for metadata as JSON say --as json")
+    if options.form is not None:
+        return _write_text(session, options)
     wanted = _range(options.range) if options.range is not None else slice(None)
     storage = session.storage(session.locate(options.path))
     start, stop, _ = wanted.indices(storage.size)
     if start < stop:
         _copy(storage, start, stop, session.console)
+    return DONE
+
+
+def _write_text(session: Session, options: argparse.Namespace) -> int:
+    """Write metadata as text to stdout."""
+    from oboromi_fs.jobs.programs import read_metadata
+    from oboromi_fs.metadata import dumps_json, dumps_toml
+
+    if options.range is not None:
+        raise UsageError("--range is of bytes, and --as makes text")
+    place = session.locate(options.path)
+    value = read_metadata(session.storage(place), place.display)
+    session.console.write(dumps_toml(value) if options.form == "toml" else dumps_json(value))
     return DONE
 
 

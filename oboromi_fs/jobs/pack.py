@@ -1,0 +1,306 @@
+"""Packing: containers, executables and metadata from folders, or from places inside other containers.
+
+A plan is made first (:func:`plan_pack`): it lists and compares, and tells at once what cannot be. :meth:`PackPlan.write` builds, aside, so
+that a failure leaves nothing. The same sources give the same bytes, whatever the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from oboromi_fs._extents import HFS0, PartitionArchive
+from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.nsp import NspArchive
+from oboromi_fs.backends.romfs import RomFs
+from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.base import MemoryStorage
+from oboromi_fs.builders.hfs0 import build_hfs0
+from oboromi_fs.builders.nsp import build_nsp
+from oboromi_fs.builders.nsp import layout_of as nsp_layout_of
+from oboromi_fs.builders.pfs0 import build_pfs0
+from oboromi_fs.builders.romfs import RomFsImage
+from oboromi_fs.builders.xci import build_xci, card_layout
+from oboromi_fs.builders.xci import layout_of as card_layout_of
+from oboromi_fs.errors import FormatError, NotADirectoryEntryError, NotThisFormatError
+from oboromi_fs.file import File
+from oboromi_fs.jobs.assembly import Part, assemble, image_of
+from oboromi_fs.jobs.ncafolder import ContentOptions, nca_builder, original_builder
+from oboromi_fs.jobs.programs import METADATA, kip_of, metadata_of, nro_of, nso_of
+from oboromi_fs.jobs.refolding import Folded, Original, entries_of, rebuilt, same_tree
+from oboromi_fs.jobs.titlefolder import plan_titles
+from oboromi_fs.storage.splitting import PART_SIZE, write_split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from oboromi_fs.builders.nca import NcaBuilder
+    from oboromi_fs.builders.pfs0 import Padding
+    from oboromi_fs.builders.romfs.tree import Like as RomFsStyle
+    from oboromi_fs.jobs.assembly import Compose, Progress
+    from oboromi_fs.opening import Location
+    from oboromi_fs.protocols import FileSystem, Storage
+
+__all__ = ["KINDS", "PackOptions", "PackPlan", "plan_pack"]
+
+KINDS = ("romfs", "pfs0", "hfs0", "nca", "nsp", "xci", "nro", "kip", "nso", *METADATA)
+"""What can be built."""
+
+Split: TypeAlias = Literal["", "folder", "numbered"]
+_PARTITIONS = ("update", "normal", "secure", "logo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackOptions:
+    """What may be chosen.
+
+    Attributes:
+        content: For NCAs.
+        romfs_style: Whose RomFS to write.
+        padding: Whose padding of a PFS0's names.
+        alignment: Of an HFS0's members.
+        hashed: Bytes of each HFS0 member to hash.
+        fill: Whether a card image goes on to the end of the card.
+        icon: Of an NRO; so are ``nacp`` and ``romfs``.
+        compress: Compress the segments of a KIP or NSO.
+        workers: Threads; None takes one for each processor.
+    """
+
+    content: ContentOptions = field(default_factory=ContentOptions)
+    romfs_style: RomFsStyle = "common"
+    padding: Padding = "official"
+    alignment: int = 1
+    hashed: int = 0x200
+    fill: Literal["trimmed", "full"] = "trimmed"
+    icon: Location | None = None
+    nacp: Location | None = None
+    romfs: Location | None = None
+    compress: bool = True
+    workers: int | None = None
+
+
+@dataclass(slots=True)
+class PackPlan:
+    """What will be written.
+
+    Attributes:
+        kind: One of :data:`KINDS`.
+        size: Bytes it will have.
+        parts: Members of a package or card in their order; the NCA itself for one; none for what has no such members.
+        files: How many files go into a RomFS, PFS0 or HFS0; 0 for others.
+        warnings: What may not be meant.
+    """
+
+    kind: str
+    size: int
+    parts: list[Part] = field(default_factory=list)
+    files: int = 0
+    warnings: list[str] = field(default_factory=list)
+    _image: Storage | None = None
+    _compose: Compose | None = None
+    _builder: NcaBuilder | None = None
+    _workers: int | None = None
+
+    def write(self, path: str, *, split: Split = "", part_size: int = PART_SIZE, progress: Progress | None = None) -> list[str]:
+        """Write it, aside first, so that a failure leaves nothing and an older file as it was.
+
+        Args:
+            path: Where; of an NCA also a folder, in which it gets the name it must have.
+            split: Write several files; see :func:`~oboromi_fs.storage.splitting.write_split`.
+            part_size: Bytes of each.
+            progress: Told how far it is, in bytes.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            MappingError: Something changed while it was read; the error names it.
+            OboromiFsError: Something cannot be read.
+            OSError: The host refuses, such as for want of room.
+        """
+        if split:
+            return self._write_split(path, split, part_size, progress)
+        if self._builder is not None:
+            built = self._builder.write(path, workers=self._workers, progress=progress)
+            self.parts[0].built = built
+            return [built.path]
+        if self._compose is not None:
+            assemble(path, self.parts, self._compose, workers=self._workers, progress=progress)
+        else:
+            part = Part("", "", storage=self._image)
+            assemble(path, [part], lambda members: members[0][2], progress=progress)
+        return [path]
+
+    def _write_split(self, path: str, split: Split, part_size: int, progress: Progress | None) -> list[str]:
+        form: Literal["folder", "numbered"] = "numbered" if split == "numbered" else "folder"
+        told = None if progress is None else lambda done, total, *_: progress(done, total)
+        image = self._image
+        if image is None and self._compose is not None and all(part.builder is None for part in self.parts):
+            image = image_of(self.parts, self._compose)
+        if image is not None:
+            return write_split(image, path, form=form, part_size=part_size, progress=told)
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix=".oboromi-", suffix=".part", dir=os.path.dirname(os.path.abspath(path))) as folder:
+            (whole,) = self.write(os.path.join(folder, "whole"), progress=progress)
+            with File.open(whole) as file:
+                return write_split(file, path, form=form, part_size=part_size)
+
+
+def plan_pack(kind: str, place: Location, options: PackOptions | None = None, like: Location | None = None) -> PackPlan:
+    """Plan to build something; nothing is written, and hardly more is read than names and what tells what has changed.
+
+    Args:
+        kind: One of :data:`KINDS`.
+        place: A folder or file of the host, or a place inside a container. It must stay open until all is written.
+        options: What was chosen.
+        like: What exists already: everything that is not content is as there, and an unchanged tree gives its bytes.
+
+    Raises:
+        EntryNotFoundError: Something needed is not there.
+        FormatError: Something the format cannot hold; the error names it.
+        MissingKeyError: A key is absent.
+    """
+    options = options or PackOptions()
+    original = Original(like.fs, like.path) if like is not None else None
+    if kind in _TREES:
+        return _TREES[kind](place, options, original)
+    if kind in METADATA:
+        storage = place.fs.storage(place.path)
+        data = metadata_of(storage, place.display, kind).to_bytes()
+        return PackPlan(kind, len(data), _image=MemoryStorage(data, place.display))
+    if kind == "nro":
+        image = nro_of(place, original, icon=options.icon, nacp=options.nacp, romfs=options.romfs, check=options.content.check)
+    else:
+        image = {"kip": kip_of, "nso": nso_of}[kind](place, original.image if original else None, compress=options.compress)
+    return PackPlan(kind, image.size, _image=image)
+
+
+def _tree(place: Location) -> tuple[FileSystem, str]:
+    """The directory a place is; of a container, the file system in it."""
+    if place.kind == "directory":
+        return place.fs, place.path
+    entered = place.fs.enter(place.path)
+    if entered is None:
+        raise NotADirectoryEntryError(place.display, "neither a folder nor a container")
+    return entered, ""
+
+
+def _container(original: Original, what: str, wanted: type | tuple[type, ...]) -> object:
+    """The original as what it has to be."""
+    container = original.entered() if original.path else None
+    if not isinstance(container, wanted):
+        found = getattr(container, "kind", "a plain file" if original.path else "a folder")
+        raise NotThisFormatError(f"--like is to name a container of the same kind, and this is {found}", what=what, source=original.path)
+    return container
+
+
+def _is_container(original: Original | None, what: str, wanted: type, layout: object = None) -> None:
+    if original is not None:
+        container = _container(original, what, wanted)
+        if layout is not None and getattr(container, "layout", None) is not layout:
+            raise NotThisFormatError("--like is to name a container of the same kind", what=what, source=original.path)
+
+
+# Trees
+
+
+def _plan_romfs(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
+    _is_container(original, "RomFS", RomFs)
+    fs, path = _tree(place)
+    image = RomFsImage(fs, path, like=options.romfs_style) if original is None else rebuilt(fs, path, original)
+    return PackPlan("romfs", image.size, files=image.file_count if isinstance(image, RomFsImage) else _count(fs, path), _image=image)
+
+
+def _plan_partition(place: Location, options: PackOptions, original: Original | None, *, hashed: bool) -> PackPlan:
+    fs, path = _tree(place)
+    kind = "hfs0" if hashed else "pfs0"
+    if original is not None:
+        _is_container(original, kind.upper(), PartitionArchive, HFS0 if hashed else None)
+        image = rebuilt(fs, path, original)
+    else:
+        files = Folded(fs, path)
+        image = (
+            build_hfs0(files, alignment=options.alignment, hashed=options.hashed) if hashed else build_pfs0(files, padding=options.padding)
+        )
+    return PackPlan(kind, image.size, files=len(fs.read_dir(path)), _image=image)
+
+
+def _count(fs: FileSystem, path: str) -> int:
+    from oboromi_fs.base import walk
+
+    return sum(entry.kind == "file" for _, entry in walk(fs, path))
+
+
+# NCA
+
+
+def _plan_nca(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
+    _is_container(original, "NCA", Nca)
+    if place.kind == "file" and not isinstance(place.fs.enter(place.path), Nca):
+        raise NotADirectoryEntryError(place.display, "neither the folder of an NCA nor an NCA")
+    fs, path, keys = place.fs, place.path, place.fs.keys
+    part = Part(path, os.path.basename(place.display), "built", "NCA")
+    if original is not None and same_tree(fs, path, original):
+        part.storage, part.how = original.image, "kept"
+        return PackPlan("nca", part.size, [part], _image=part.storage)
+    if original is not None:
+        part.builder = original_builder(fs, path, original, check=options.content.check)
+    else:
+        part.builder, part.kind = nca_builder(fs, path, options.content, keys)
+    return PackPlan("nca", part.size, [part], _builder=part.builder, _workers=options.workers)
+
+
+# Packages and cards
+
+
+def _plan_nsp(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
+    like = None
+    if original is not None:
+        like = replace(nsp_layout_of(_container(original, "NSP", NspArchive)), names=())  # type: ignore[arg-type]
+    fs, path = _tree(place)
+    plan = plan_titles(fs, [(path, "")], options.content, place.fs.opener, original)
+
+    def compose(members: Sequence[tuple[Part, str, Storage]]) -> Storage:
+        return build_nsp([(name, storage) for _, name, storage in members], padding=options.padding, order="given", like=like)
+
+    return _package("nsp", plan.parts, plan.warnings, compose, options)
+
+
+def _plan_xci(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
+    if original is not None:
+        card = card_layout_of(_container(original, "XCI", XciArchive))  # type: ignore[arg-type]
+        card = replace(card, partitions={name: replace(layout, names=()) for name, layout in card.partitions.items()})
+    else:
+        card = card_layout(fill=options.fill, keys=place.fs.keys)
+    fs, path = _tree(place)
+    folders: list[tuple[str, str]] = []
+    for entry in entries_of(fs, path):
+        inner = f"{path}/{entry.name}" if path else entry.name
+        known = card.partitions if original is not None else _PARTITIONS
+        if entry.kind != "directory" or (entry.name not in known and entry.name not in _PARTITIONS):
+            raise FormatError(f"is no partition of a card: {', '.join(_PARTITIONS)} are", what="XCI folder", source=inner)
+        folders.append((inner, entry.name))
+    plan = plan_titles(fs, folders, replace(options.content, card=True), place.fs.opener, original)
+
+    def compose(members: Sequence[tuple[Part, str, Storage]]) -> Storage:
+        partitions = {name: [(called, storage) for part, called, storage in members if part.folder == name] for _, name in folders}
+        return build_xci(partitions, card)
+
+    return _package("xci", plan.parts, plan.warnings, compose, options)
+
+
+def _package(kind: str, parts: list[Part], warnings: list[str], compose: Compose, options: PackOptions) -> PackPlan:
+    size = image_of(parts, compose).size
+    return PackPlan(kind, size, parts, warnings=warnings, _compose=compose, _workers=options.workers)
+
+
+_TREES: dict[str, Callable[[Location, PackOptions, Original | None], PackPlan]] = {
+    "romfs": _plan_romfs,
+    "pfs0": lambda place, options, original: _plan_partition(place, options, original, hashed=False),
+    "hfs0": lambda place, options, original: _plan_partition(place, options, original, hashed=True),
+    "nca": _plan_nca,
+    "nsp": _plan_nsp,
+    "xci": _plan_xci,
+}

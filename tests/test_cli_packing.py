@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from oboromi_fs.jobs import assembly, pack
+from oboromi_fs.metadata import Nacp
+from tests.command import DATA, KEYS, NSP, PROGRAM, oboromi
+
+TICKET = DATA / "nsp" / "tk_g2.nsp"
+
+
+@pytest.fixture
+def game(tmp_path: Path) -> Path:
+    """A package taken apart."""
+    assert oboromi("extract", "-r", "-q", NSP, "-o", tmp_path / "game", *KEYS).code == 0
+    return tmp_path / "game"
+
+
+@pytest.mark.parametrize("archive", [*sorted((DATA / "nsp").iterdir()), *sorted((DATA / "xci").iterdir())], ids=lambda path: path.name)
+def test_extract_and_pack(archive: Path, tmp_path: Path) -> None:
+    assert oboromi("extract", "-r", archive, "-o", tmp_path / "folder", *KEYS).code == 0
+    out = tmp_path / "out"
+    result = oboromi("pack", archive.suffix[1:], tmp_path / "folder", "-o", out, "--like", archive, *KEYS)
+    assert (result.code, result.out) == (0, b"")
+    assert result.message.endswith(f"written to {out}")
+    assert out.read_bytes() == archive.read_bytes()
+    result = oboromi("-q", "pack", archive.suffix[1:], archive, "-o", out, "--like", archive, *KEYS)
+    assert result == (0, b"", b"")
+    assert out.read_bytes() == archive.read_bytes()
+
+
+def test_extract_edit_pack(game: Path, tmp_path: Path) -> None:
+    (game / PROGRAM / "romfs" / "hello.txt").write_bytes(b"edited\n")
+    out = tmp_path / "new.nsp"
+    result = oboromi("pack", "nsp", game, "-o", out, "--like", NSP, *KEYS)
+    assert result.code == 0
+    assert result.message == f"5 members, 461.8 KiB, written to {out}"
+    assert oboromi("cat", f"{out}/@program/romfs/hello.txt", *KEYS).out == b"edited\n"
+    checked = oboromi("verify", out, *KEYS)
+    assert checked.code == 0
+    assert "filler, not signed" in checked.text
+
+
+def test_dry_run_writes_nothing(game: Path, tmp_path: Path) -> None:
+    (game / PROGRAM / "romfs" / "hello.txt").write_bytes(b"edited\n")
+    result = oboromi("pack", "nsp", game, "--dry-run", "--like", NSP, *KEYS)
+    assert (result.code, result.err) == (0, b"")
+    assert result.lines[0] == f"nsp of {game}: 461.8 KiB, 5 members"
+    assert f"  built     {PROGRAM}  Program NCA, 144.5 KiB" in result.lines
+    assert "            romfs  at 0x2800, 128.0 KiB" in result.lines
+    assert sum(line.startswith("  kept ") for line in result.lines) == 3
+    assert os.listdir(tmp_path) == ["game"]
+    assert oboromi("pack", "romfs", game / PROGRAM / "romfs", "-n").text.startswith("romfs of ")
+
+
+def test_json(game: Path, tmp_path: Path) -> None:
+    (game / PROGRAM / "romfs" / "hello.txt").write_bytes(b"edited\n")
+    planned = oboromi("pack", "--json", "nsp", game, "-n", "--like", NSP, *KEYS).json
+    done = oboromi("pack", "--json", "nsp", game, "-o", tmp_path / "new.nsp", "--like", NSP, *KEYS).json
+    assert planned["written"] == []
+    assert done["written"] == [str(tmp_path / "new.nsp")]
+    assert planned["size"] == done["size"] == (tmp_path / "new.nsp").stat().st_size
+    (program,) = (member for member in done["members"] if member["what"] == "Program NCA")
+    assert program["from"] == PROGRAM
+    assert program["name"] in oboromi("ls", tmp_path / "new.nsp").lines
+    assert [section["name"] for section in program["sections"]] == ["exefs", "romfs", "logo"]
+    assert [member["name"] for member in planned["members"] if member["how"] == "built"] == [None, None]
+
+
+@pytest.mark.parametrize("form", ["toml", "json"])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (f"{NSP}/@control/romfs/control.nacp", "nacp"),
+        (f"{NSP}/@meta/data/Application_0100abcdef000000.cnmt", "cnmt"),
+        (f"{NSP}/@program/exefs/main.npdm", "npdm"),
+        (f"{TICKET}/0100abcdef0000000000000000000002.tik", "ticket"),
+    ],
+)
+def test_metadata_as_text_and_back(path: str, kind: str, form: str, tmp_path: Path) -> None:
+    shown = oboromi("cat", "--as", form, path, *KEYS)
+    assert shown.code == 0
+    text = tmp_path / f"text.{form}"
+    text.write_bytes(shown.out)
+    assert oboromi("pack", kind, text, "-o", tmp_path / "out").code == 0
+    assert (tmp_path / "out").read_bytes() == oboromi("cat", path, *KEYS).out
+    (tmp_path / "no-ending").write_bytes(shown.out)
+    assert oboromi("pack", kind, tmp_path / "no-ending", "-o", tmp_path / "out").code == 0
+
+
+def test_text_of_what_has_none() -> None:
+    assert oboromi("cat", "--as", "toml", f"{NSP}/@program/romfs/hello.txt", *KEYS).code == 3
+    assert oboromi("cat", "--as", "toml", "--range", "0:1", NSP).code == 2
+    assert "--as json" in oboromi("cat", "--json", "--as", "toml", NSP).message
+
+
+def test_an_edited_title(tmp_path: Path) -> None:
+    text = oboromi("cat", "--as", "json", f"{NSP}/@control/romfs/control.nacp", *KEYS).json
+    text["display_version"] = "9.9"
+    (tmp_path / "control.json").write_text(json.dumps(text))
+    assert oboromi("pack", "nacp", tmp_path / "control.json", "-o", tmp_path / "control.nacp").code == 0
+    assert Nacp.read((tmp_path / "control.nacp").read_bytes()).display_version == "9.9"
+    text["display_version"] = 9
+    (tmp_path / "control.json").write_text(json.dumps(text))
+    refused = oboromi("pack", "nacp", tmp_path / "control.json", "-o", tmp_path / "other.nacp")
+    assert refused.code == 3
+    assert "control.json" in refused.message
+    assert "display_version" in refused.message
+    assert not (tmp_path / "other.nacp").exists()
+
+
+def test_a_program_with_assets(tmp_path: Path) -> None:
+    (tmp_path / "romfs").mkdir()
+    (tmp_path / "romfs" / "x").write_bytes(b"x")
+    (tmp_path / "control.toml").write_text('name = "Mine"\npublisher = "Me"\n')
+    out = tmp_path / "out.nro"
+    options = ("--nacp", tmp_path / "control.toml", "--romfs", tmp_path / "romfs")
+    assert oboromi("pack", "nro", DATA / "exe" / "test.nro", "-o", out, *options).code == 0
+    assert oboromi("cat", f"{out}/romfs/x").out == b"x"
+    assert 'name = "Mine"' in oboromi("cat", "--as", "toml", f"{out}/control.nacp").text
+    refused = oboromi("pack", "nro", DATA / "exe" / "test.nro", "-o", tmp_path / "bad.nro", "--icon", DATA / "README.md")
+    assert refused.code == 3
+    assert "README.md" in refused.message
+    assert not (tmp_path / "bad.nro").exists()
+
+
+def test_split(game: Path, tmp_path: Path) -> None:
+    result = oboromi("pack", "nsp", game, "-o", tmp_path / "new.nsp", "--split", "--like", NSP, *KEYS)
+    assert result.code == 0
+    assert result.message.endswith(f"written to {tmp_path / 'new.nsp' / '00'}")
+    assert (tmp_path / "new.nsp" / "00").read_bytes() == Path(NSP).read_bytes()
+    assert oboromi("pack", "nsp", game, "-o", tmp_path / "new.nsp", *KEYS, "--no-check").code == 5
+    numbered = oboromi("pack", "nsp", game, "-o", tmp_path / "numbered.nsp", "--split-numbered", "--no-check", *KEYS)
+    assert (numbered.code, (tmp_path / "numbered.ns0").exists()) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["romfs", DATA], "-o OUT"),
+        (["zip", DATA, "-o", "x"], "invalid choice"),
+        (["romfs", DATA, "-o", "x", "--padding", "table"], "--padding is for pfs0, nsp, not for romfs"),
+        (["nsp", DATA, "-o", "x", "--like", NSP, "--padding", "table"], "no effect with --like"),
+        (["nsp", DATA, "-o", "x", "--title-id", "12"], "--title-id takes 16 hexadecimal digits"),
+        (["nsp", DATA, "-o", "x", "--title-key", "zz"], "--title-key takes 32 hexadecimal digits"),
+        (["nsp", DATA, "-o", "x", "--key-generation", "300"], "0 to 255"),
+        (["nsp", DATA, "-o", "x", "-j", "0"], "-j takes"),
+        (["nsp", DATA, "-o", "x", "--split", "--split-numbered"], "exclude each other"),
+        (["nacp", DATA, "-o", "x", "--like", NSP], "--like is for"),
+    ],
+)
+def test_usage(arguments: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = oboromi("pack", *arguments)
+    assert result.code == 2
+    assert text in result.message
+    assert os.listdir(tmp_path) == []
+
+
+def test_exit_codes_and_nothing_left(game: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for code, arguments in (
+        (4, ("nsp", game)),
+        (5, ("romfs", tmp_path / "nothing")),
+        (5, ("romfs", DATA / "README.md")),
+        (3, ("xci", game, "--no-check", *KEYS)),
+        (3, ("nsp", game, "--like", DATA / "xci" / "std.xci", *KEYS)),
+        (6, ("romfs", game, "-o", tmp_path / "no" / "folder")),
+    ):
+        result = oboromi("pack", "-o", out, *arguments)
+        assert (result.code, result.out) == (code, b""), result
+        assert result.message
+        assert sorted(os.listdir(tmp_path)) == ["game"]
+
+
+def test_interruption_leaves_nothing(game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (game / PROGRAM / "romfs" / "hello.txt").write_bytes(b"edited\n")
+    true_assemble = assembly.assemble
+
+    def interrupted(*arguments: object, **options: object) -> int:
+        def stop(*_: int) -> None:
+            raise KeyboardInterrupt
+
+        return true_assemble(*arguments, **(options | {"progress": stop}))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pack, "assemble", interrupted)
+    result = oboromi("pack", "nsp", game, "-o", tmp_path / "new.nsp", "--like", NSP, *KEYS)
+    assert (result.code, result.message) == (130, "interrupted")
+    assert os.listdir(tmp_path) == ["game"]
+
+
+def test_the_same_whatever_order_the_folder_has(game: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for path in sorted(game.rglob("*"), reverse=True):
+        target = other / path.relative_to(game)
+        if path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    for folder, out in ((game, "one"), (other, "two")):
+        assert oboromi("pack", "nsp", folder, "-o", tmp_path / out, "--no-check", *KEYS).code == 0
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_warnings(game: Path, tmp_path: Path) -> None:
+    (manual,) = (path.parent.parent for path in game.glob("*/romfs/html-document"))
+    shutil.rmtree(manual)
+    result = oboromi("pack", "nsp", game, "-o", tmp_path / "new.nsp", "--like", NSP, *KEYS)
+    assert result.code == 0
+    assert "its record is left out" in result.err.decode().splitlines()[0]
+    assert oboromi("-q", "pack", "nsp", game, "-o", tmp_path / "new.nsp", "--like", NSP, *KEYS).err == b""
+
+
+def test_help_has_examples() -> None:
+    assert "oboromi pack nsp game -o new.nsp --like game.nsp" in oboromi("pack", "--help").text
