@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from oboromi_fs import KeySet, Nca
 from oboromi_fs.jobs import assembly, pack
 from oboromi_fs.metadata import Nacp
 from tests.command import DATA, KEYS, NSP, PROGRAM, oboromi
@@ -219,3 +222,57 @@ def test_warnings(game: Path, tmp_path: Path) -> None:
 
 def test_help_has_examples() -> None:
     assert "oboromi pack nsp game -o new.nsp --like game.nsp" in oboromi("pack", "--help").text
+
+
+@pytest.mark.parametrize(
+    ("content_type", "number", "section"),
+    [
+        ("control", 2, "romfs"),
+        ("manual", 3, "romfs"),
+        ("legal", 3, "romfs"),
+        ("data", 4, "romfs"),
+        ("publicdata", 5, "romfs"),
+        ("delta", 4, "data"),
+    ],
+)
+def test_content_types(tmp_path: Path, content_type: str, number: int, section: str) -> None:
+    (tmp_path / "content.nca" / section).mkdir(parents=True)
+    (tmp_path / "content.nca" / section / "x").write_bytes(b"x")
+    out = tmp_path / "out.nca"
+    words = ("--content-type", content_type, "--title-id", "0100000000001000", "--no-check")
+    assert oboromi("pack", "nca", tmp_path / "content.nca", "-o", out, *words, *KEYS).code == 0
+    assert Nca(out, KeySet.load(KEYS[1])).header.content_type == number
+    assert oboromi("verify", out, *KEYS).code == 0
+
+
+@pytest.mark.parametrize("kind", ["nsp", "xci"])
+def test_the_same_bytes_whatever_the_environment(kind: str, tmp_path: Path) -> None:
+    """Language, time zone, times of the files and their order in the folder leave no trace."""
+    source = NSP if kind == "nsp" else DATA / "xci" / "std.xci"
+    assert oboromi("extract", "-r", "-q", source, "-o", tmp_path / "a", *KEYS).code == 0
+    romfs = next((tmp_path / "a").rglob("hello.txt"))
+    romfs.write_bytes(b"edited\n")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    for path in (tmp_path / "b").rglob("*"):
+        os.utime(path, (1, 1))
+    outputs = []
+    for folder, environment in (("a", {"LC_ALL": "C", "TZ": "UTC"}), ("b", {"LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Tokyo"})):
+        out = tmp_path / f"{folder}.out"
+        words = [
+            sys.executable,
+            "-m",
+            "oboromi_fs",
+            "-q",
+            "pack",
+            "--no-check",
+            kind,
+            str(tmp_path / folder),
+            "-o",
+            str(out),
+            *map(str, KEYS),
+        ]
+        root = Path(__file__).parent.parent
+        paths = os.pathsep.join([str(root), str(root / "formats")])
+        subprocess.run(words, check=True, env={**os.environ, **environment, "PYTHONPATH": paths})
+        outputs.append(out.read_bytes())
+    assert outputs[0] == outputs[1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oboromi_formats.nca import ContentType, Distribution, Encryption
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.builders.nca import NcaBuilder, layout_of, nca_layout, rights_id_of
-from oboromi_fs.errors import EntryNotFoundError, FormatError
+from oboromi_fs.errors import EntryNotFoundError, FormatError, MissingKeyError
 from oboromi_fs.jobs.refolding import Original, entries_of, section_images
 from oboromi_fs.keys import KeySet, master_key_revision
 from oboromi_fs.metadata.cnmt import Cnmt
@@ -162,6 +162,8 @@ def nca_builder(
     except FormatError as wrong:
         wrong.source = wrong.source or path or "."
         raise
+    except MissingKeyError as missing:
+        raise MissingKeyError(missing.key_name, f"{path or 'this NCA'} ({missing.why})", missing.where) from missing
 
 
 def original_builder(

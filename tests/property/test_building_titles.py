@@ -109,13 +109,17 @@ def test_titles(exefs: dict[str, int], romfs: dict[str, int], generation: int, t
     rights_id, key = rights_id_of(TITLE, generation or 1), noise(16, 9)
     crypto: Any = {"rights_id": rights_id, "title_key": key} if title_keys else {"encryption": encryption}
     keys = KEYS.merged(KeySet(title_keys={rights_id: encrypt_title_key(key, generation, KEYS)}))
-    images = {"exefs": pfs0.build_pfs0(files(exefs)), "romfs": build_romfs(MemoryFs(tree))}
+    executables = files(exefs)
+    images = {"exefs": pfs0.build_pfs0(executables), "romfs": build_romfs(MemoryFs(tree, dirs=["empty folder/below"]))}
     program, program_data = NcaBuilder(nca_layout("program", TITLE, key_generation=generation, **crypto), images, KEYS).build()
     cnmt = build_cnmt(TITLE, MetaType.APPLICATION, [content_of(program, TITLE)])
     meta, meta_data = NcaBuilder(nca_layout("meta", TITLE, key_generation=generation), {"data": meta_image(cnmt)}, KEYS).build()
     contents = {program.name: program_data, meta.name: meta_data}
     found = RomFs(Nca(program_data, keys).sections[1].image())
     assert {extent.path: extent.storage.window(extent.offset, extent.offset + extent.size) for extent in found.extents()} == tree
+    assert found.is_dir("empty folder/below")
+    programs = NspArchive(Nca(program_data, keys).sections[0].image())
+    assert {entry.name: programs.storage(entry.name) for entry in programs.read_dir()} == executables
     with tempfile.TemporaryDirectory() as folder:
         package, card = Path(folder) / "title.nsp", Path(folder) / "title.xci"
         write_storage(build_nsp(contents), package)
