@@ -276,3 +276,28 @@ def test_the_same_bytes_whatever_the_environment(kind: str, tmp_path: Path) -> N
         subprocess.run(words, check=True, env={**os.environ, **environment, "PYTHONPATH": paths})
         outputs.append(out.read_bytes())
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--alignment", "0"),
+        ("--alignment", "-1"),
+        ("--alignment", "99999999999999999999"),
+        ("--hashed", "-1"),
+        ("--title-version", "99999999999"),
+    ],
+)
+def test_numbers_out_of_range(tmp_path: Path, words: tuple[str, str]) -> None:
+    (tmp_path / "folder").mkdir()
+    kind = "nsp" if words[0] == "--title-version" else "hfs0"
+    result = oboromi("pack", kind, tmp_path / "folder", "-o", tmp_path / "out", *words)
+    assert result.code == 2
+    assert f"{words[0]} is a number from" in result.message
+
+
+def test_an_output_inside_the_source(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "below").mkdir(parents=True)
+    result = oboromi("pack", "romfs", tmp_path / "folder", "-o", tmp_path / "folder" / "below" / "out.bin")
+    assert result.code == 2
+    assert "be packed as well the next time" in result.message

@@ -141,6 +141,12 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError(f"-j takes a number from 1 on, not {options.jobs}")
     if options.split and options.split_numbered:
         raise UsageError("--split and --split-numbered exclude each other")
+    for option, most in _BOUNDS.items():
+        value = getattr(options, option)
+        if value is not None and not (option == "alignment") <= value <= most:
+            raise UsageError(f"--{option.replace('_', '-')} is a number from {int(option == 'alignment')} to {most:#x}, not {value}")
+    if options.output is not None and _lies_in(options.output, options.source):
+        raise UsageError(f"{options.output} would lie in {options.source}, and be packed as well the next time")
     for name, kinds in _GROUPS.items():
         given = getattr(options, name)
         if given is None or given is False:
@@ -150,6 +156,16 @@ def _check_usage(options: argparse.Namespace) -> None:
             raise UsageError(f"{option} is for {', '.join(kinds)}, not for {options.kind}")
         if options.like is not None and name in _OF_LIKE:
             raise UsageError(f"{option} has no effect with --like, which takes the layout of the original")
+
+
+_BOUNDS = {"alignment": 1 << 30, "hashed": 0xFFFFFFFF, "title_version": 0xFFFFFFFF}
+"""Largest numbers that options take."""
+
+
+def _lies_in(output: str, source: str) -> bool:
+    """Whether a file to be written is below the host folder that is packed."""
+    folder = os.path.realpath(source)
+    return os.path.isdir(folder) and os.path.realpath(output).startswith(os.path.join(folder, ""))
 
 
 _OF_LIKE = ("style", "padding", "alignment", "hashed", "full")
