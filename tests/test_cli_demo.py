@@ -71,3 +71,11 @@ def test_demo_checks_what_was_extracted(tmp_path: Path, monkeypatch: pytest.Monk
     assert result.code == 1
     assert "not so: the extracted files are those of the game" in result.text
     assert demo_game(tmp_path).romfs["textures/sky.png"]
+
+
+def test_json() -> None:
+    document = oboromi("demo", "--json").json
+    assert (document["directory"], document["failed"]) == (None, [])
+    assert [step["exit_code"] for step in document["steps"]] == [0] * len(document["steps"])
+    assert document["steps"][0]["command"] == "oboromi info game.nsp --keys prod.keys"
+    assert "game.nsp  NSP package" in document["steps"][0]["output"]

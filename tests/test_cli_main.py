@@ -172,8 +172,6 @@ def test_verbs_that_are_not_there_yet_are_not_promised() -> None:
         (["verify", "x", "-j", "0"], "-j takes a number from 1 on, not 0"),
         (["hash", "x", "-j", "-1"], "-j takes a number from 1 on, not -1"),
         (["hash", "x", "--algorithm", "md5"], "invalid choice: 'md5'"),
-        (["cat", NSP, "--json"], "it has no --json"),
-        (["demo", "--json"], "it has no --json"),
         (["cat", NSP, "--range", "7"], "--range takes A:B in bytes"),
         (["keys"], "required: list|check"),
         (["keys", "check"], "keys check takes the PATH"),

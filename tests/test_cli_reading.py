@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import subprocess
@@ -158,3 +159,19 @@ def test_stat_of_the_parts_of_a_split_file(tmp_path: Path) -> None:
     assert oboromi("stat", "--json", folder).json["storage"] == ["File", "Concat"]
     assert oboromi("cat", f"{folder}/@program/romfs/hello.txt", *KEYS).out == b"hello\n"
     assert oboromi("cat", folder).out == data
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "stop"), [((), 0, 6), (("--range", "1:4"), 1, 4), (("--range", "4:1"), 4, 4), (("--range", "9:"), 6, 6)]
+)
+def test_cat_json(words: tuple[str, ...], start: int, stop: int) -> None:
+    found = oboromi("cat", "--json", HELLO, *words, *KEYS).json
+    data = base64.b64decode(found.pop("data"))
+    assert data == b"hello\n"[start:stop]
+    assert found == {"path": str(HELLO), "size": 6, "start": start, "stop": stop, "encoding": "base64"}
+
+
+def test_cat_json_of_more_than_one_chunk(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 40_000
+    (tmp_path / "large").write_bytes(data)
+    assert base64.b64decode(oboromi("cat", "--json", tmp_path / "large").json["data"]) == data

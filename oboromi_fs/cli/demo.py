@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from typing import TYPE_CHECKING
 
-from oboromi_fs.cli.failures import DONE, INTERRUPTED, NO, PIPE, TERMINATED, UsageError
+from oboromi_fs.cli.failures import DONE, INTERRUPTED, NO, PIPE, TERMINATED
 
 if TYPE_CHECKING:
     import argparse
@@ -32,25 +33,28 @@ def demo_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_demo(session: Session, options: argparse.Namespace) -> int:
     """Show what there is to show; done only if all of it worked."""
-    if session.json:
-        raise UsageError("demo is for reading, it has no --json")
     if options.directory is not None:
         os.makedirs(options.directory, exist_ok=True)
-        return _show(session.console, options.directory, stays=True)
+        return _show(session, options.directory, stays=True)
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory(prefix="oboromi-demo-") as directory:
-        return _show(session.console, directory, stays=False)
+        return _show(session, directory, stays=False)
 
 
-def _show(console: Console, directory: str, *, stays: bool) -> int:
+def _show(session: Session, directory: str, *, stays: bool) -> int:
     from oboromi_fs.cli.demogame import demo_game
 
+    console = session.console
     game = demo_game(directory)
     where = f"in {console.name(directory)}" if stays else "in a temporary folder"
-    console.write(f"A made-up game with made-up keys, {where}: game.nsp, a package, game.xci, a card, and prod.keys.\n")
     with chdir(directory):
-        return _Show(console, game).run()
+        show = _Show(console, game, json=session.json)
+        show.say(f"A made-up game with made-up keys, {where}: game.nsp, a package, game.xci, a card, and prod.keys.\n")
+        code = show.run()
+    if session.json:
+        console.json({"directory": directory if stays else None, "steps": show.steps, "failed": show.failed})
+    return code
 
 
 class _Stopped(Exception):  # noqa: N818  # A signal came, or nobody reads on; not an error of the demo.
@@ -62,8 +66,10 @@ class _Stopped(Exception):  # noqa: N818  # A signal came, or nobody reads on; n
 class _Show:
     """The demo, step by step, in the current folder."""
 
-    def __init__(self, console: Console, game: DemoGame) -> None:
+    def __init__(self, console: Console, game: DemoGame, *, json: bool) -> None:
         self.console = console
+        self.json = json
+        self.steps: list[dict[str, str | int]] = []
         self.game = game
         self.failed: list[str] = []
 
@@ -83,21 +89,32 @@ class _Show:
         except _Stopped as stopped:
             return stopped.code
         if self.failed:
-            self.console.write(f"\nNot everything worked: {'; '.join(self.failed)}.\n")
+            self.say(f"\nNot everything worked: {'; '.join(self.failed)}.\n")
             return NO
-        self.console.write(
-            "\nShown: looking into a package and a card, reading and extracting files through all layers, checking every hash.\n"
-        )
+        self.say("\nShown: looking into a package and a card, reading and extracting files through all layers, checking every hash.\n")
         return DONE
+
+    def say(self, text: str) -> None:
+        """Write what leads from step to step; a document has no room for it."""
+        if not self.json:
+            self.console.write(text)
 
     def step(self, text: str, *arguments: str) -> None:
         """Run a command as a user would, after saying what it is."""
         from oboromi_fs.cli.main import main
 
         shown = shlex.join(["oboromi", *arguments, "--keys", "prod.keys"])
-        self.console.write(f"\n{self.console.paint(text, 'faint')}\n$ {shown}\n")
+        self.say(f"\n{self.console.paint(text, 'faint')}\n$ {shown}\n")
         self.console.flush()
-        code = main([*arguments, "--keys", "prod.keys"])
+        words = [*arguments, "--keys", "prod.keys"]
+        if self.json:
+            output = io.BytesIO()
+            with redirect_stdout(io.TextIOWrapper(output, "utf-8", "surrogateescape")) as stream:
+                code = main(words)
+                stream.flush()
+                self.steps.append({"command": shown, "exit_code": code, "output": output.getvalue().decode("utf-8", "surrogateescape")})
+        else:
+            code = main(words)
         if code in (INTERRUPTED, TERMINATED, PIPE):
             raise _Stopped(code)
         self.expect(f"{arguments[0]} ended with exit code {code}", code == DONE)

@@ -92,16 +92,29 @@ def cat_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_cat(session: Session, options: argparse.Namespace) -> int:
     """Write the bytes of a file to stdout, in bounded memory."""
-    if session.json:
-        raise UsageError("cat writes bytes, it has no --json" if options.form is None else "for metadata as JSON say --as json")
     if options.form is not None:
         return _write_text(session, options)
     wanted = _range(options.range) if options.range is not None else slice(None)
     storage = session.storage(session.locate(options.path))
     start, stop, _ = wanted.indices(storage.size)
-    if start < stop:
+    if session.json:
+        _write_document(session.console, options.path, storage, start, max(start, stop))
+    elif start < stop:
         _copy(storage, start, stop, session.console)
     return DONE
+
+
+def _write_document(console: Console, path: str, storage: Storage, start: int, stop: int) -> None:
+    """Write the bytes as base64 in a JSON document, in bounded memory."""
+    import json
+    from base64 import b64encode
+
+    head = {"path": path, "size": storage.size, "start": start, "stop": stop, "encoding": "base64", "data": ""}
+    console.write(json.dumps(head, indent=2)[: -len('"\n}')])
+    step = _CHUNK - _CHUNK % 3  # Base64 takes three bytes at a time.
+    for at in range(start, stop, step):
+        console.write_bytes(b64encode(storage[at : min(at + step, stop)]))
+    console.write('"\n}\n')
 
 
 def _write_text(session: Session, options: argparse.Namespace) -> int:
@@ -113,7 +126,7 @@ def _write_text(session: Session, options: argparse.Namespace) -> int:
         raise UsageError("--range is of bytes, and --as makes text")
     place = session.locate(options.path)
     value = read_metadata(session.storage(place), place.display)
-    session.console.write(dumps_toml(value) if options.form == "toml" else dumps_json(value))
+    session.console.write(dumps_toml(value) if options.form == "toml" and not session.json else dumps_json(value))
     return DONE
 
 
