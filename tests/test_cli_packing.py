@@ -99,7 +99,12 @@ def test_metadata_as_text_and_back(path: str, kind: str, form: str, tmp_path: Pa
 def test_text_of_what_has_none() -> None:
     assert oboromi("cat", "--as", "toml", f"{NSP}/@program/romfs/hello.txt", *KEYS).code == 3
     assert oboromi("cat", "--as", "toml", "--range", "0:1", NSP).code == 2
-    assert "--as json" in oboromi("cat", "--json", "--as", "toml", NSP).message
+
+
+def test_metadata_text_in_one_document() -> None:
+    """With --json, metadata is JSON whatever form was asked for."""
+    path = f"{NSP}/@control/romfs/control.nacp"
+    assert oboromi("cat", "--json", "--as", "toml", path, *KEYS).json == oboromi("cat", "--as", "json", path, *KEYS).json
 
 
 def test_an_edited_title(tmp_path: Path) -> None:
