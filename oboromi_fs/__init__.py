@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         FormatError,
         IntegrityError,
         IsADirectoryEntryError,
+        LayerError,
         MappingError,
         MissingKeyError,
         NotADirectoryEntryError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from oboromi_fs.file import File
     from oboromi_fs.keys import KeySet
     from oboromi_fs.opening import Location, NestedFs, Opener, locate, open_fs
+    from oboromi_fs.overlay import Layer, UnionFs
     from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, Place, Storage, VFile
     from oboromi_fs.tickets import Ticket
 
@@ -57,6 +59,8 @@ __all__ = [
     "IntegrityError",
     "IsADirectoryEntryError",
     "KeySet",
+    "Layer",
+    "LayerError",
     "Location",
     "MappingError",
     "MemoryFs",
@@ -78,6 +82,7 @@ __all__ = [
     "StorageBase",
     "StorageFile",
     "Ticket",
+    "UnionFs",
     "UnsafePathError",
     "UnsupportedError",
     "VFile",
@@ -104,6 +109,8 @@ _HOMES = {
     "IntegrityError": "errors",
     "IsADirectoryEntryError": "errors",
     "KeySet": "keys",
+    "Layer": "overlay",
+    "LayerError": "errors",
     "Location": "opening",
     "MappingError": "errors",
     "MemoryFs": "backends.memory",
@@ -125,6 +132,7 @@ _HOMES = {
     "StorageBase": "base",
     "StorageFile": "base",
     "Ticket": "tickets",
+    "UnionFs": "overlay",
     "UnsafePathError": "errors",
     "UnsupportedError": "errors",
     "VFile": "protocols",

@@ -15,6 +15,7 @@ __all__ = [
     "FormatError",
     "IntegrityError",
     "IsADirectoryEntryError",
+    "LayerError",
     "MappingError",
     "MissingKeyError",
     "NotADirectoryEntryError",
@@ -185,6 +186,23 @@ class UnsafePathError(OboromiFsError, ValueError):
 
     def __str__(self) -> str:
         return f"unsafe path {self.path!r}: {self.reason}"
+
+
+class LayerError(OboromiFsError, ValueError):
+    """A layer of a union that cannot be used as one.
+
+    Args:
+        layer: What the layer is called.
+        problem: Why it cannot be used.
+    """
+
+    def __init__(self, layer: str, problem: str) -> None:
+        super().__init__(layer, problem)
+        self.layer = layer
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"layer {self.layer!r}: {self.problem}"
 
 
 class MappingError(OboromiFsError, OSError):

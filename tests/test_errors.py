@@ -14,6 +14,7 @@ from oboromi_fs.errors import (
     FormatError,
     IntegrityError,
     IsADirectoryEntryError,
+    LayerError,
     MappingError,
     MissingKeyError,
     NotADirectoryEntryError,
@@ -37,6 +38,7 @@ BUILTINS: dict[type[OboromiFsError], type[Exception]] = {
     IsADirectoryEntryError: IsADirectoryError,
     ReadOnlyError: PermissionError,
     UnsafePathError: ValueError,
+    LayerError: ValueError,
     MappingError: OSError,
     ClosedError: ValueError,
 }
@@ -54,6 +56,7 @@ EXAMPLES: list[tuple[OboromiFsError, str]] = [
     (IntegrityError("does not match", what="Ivfc level 6", offset=16, level=6, block=3), "Ivfc level 6 at 0x10: does not match"),
     (MissingKeyError("header_key"), "missing key header_key"),
     (MissingKeyError("titlekek_01", "a.nca", "looked in prod.keys"), "missing key titlekek_01, needed for a.nca (looked in prod.keys)"),
+    (LayerError("mods/a", "holds the union it is a layer of"), "layer 'mods/a': holds the union it is a layer of"),
     (EntryNotFoundError("a/b"), "no such path: 'a/b'"),
     (EntryNotFoundError("a/b", "no such NCA"), "no such NCA: 'a/b'"),
     (NotADirectoryEntryError("a"), "not a directory: 'a'"),

@@ -5,5 +5,6 @@ from __future__ import annotations
 from oboromi_fs.base.filesystem import FileSystemBase, extents_of, walk
 from oboromi_fs.base.storage import MemoryStorage, StorageBase, WindowStorage
 from oboromi_fs.base.stream import StorageFile
+from oboromi_fs.base.subtree import SubFs
 
-__all__ = ["FileSystemBase", "MemoryStorage", "StorageBase", "StorageFile", "WindowStorage", "extents_of", "walk"]
+__all__ = ["FileSystemBase", "MemoryStorage", "StorageBase", "StorageFile", "SubFs", "WindowStorage", "extents_of", "walk"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oboromi_fs.backends.host import HostFs
-from oboromi_fs.base import FileSystemBase, extents_of, walk
+from oboromi_fs.base import FileSystemBase, SubFs
 from oboromi_fs.errors import (
     EntryNotFoundError,
     IsADirectoryEntryError,
@@ -18,11 +18,9 @@ from oboromi_fs.opening.hostfile import host_part, open_storage, split_parts
 from oboromi_fs.opening.nested import NestedFs
 from oboromi_fs.opening.opener import KeysType, Opener
 from oboromi_fs.paths import join, normalise
-from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
+from oboromi_fs.protocols import DirEntry, Metadata, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from oboromi_fs.file import Access
 
 __all__ = ["Location", "locate", "open_fs"]
@@ -165,32 +163,4 @@ def open_fs(
         raise
     if not inner:
         return NestedFs(fs, opener, owned=[place.fs])
-    return NestedFs(_SubFs(fs, inner), opener, owned=[place.fs])
-
-
-class _SubFs(FileSystemBase):
-    """A directory of a file system as the root of its own."""
-
-    def __init__(self, fs: FileSystem, root: str) -> None:
-        super().__init__()
-        self.fs = fs
-        self.root = root
-        self.kind = getattr(fs, "kind", type(fs).__name__)
-
-    def _read_dir(self, path: str) -> list[DirEntry]:
-        return self.fs.read_dir(join(self.root, path))
-
-    def _metadata(self, path: str) -> Metadata:
-        return self.fs.metadata(join(self.root, path))
-
-    def _storage(self, path: str) -> Storage:
-        return self.fs.storage(join(self.root, path))
-
-    def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
-        """Yield ``(path, entry)`` for everything below a directory."""
-        inner = join(self.root, normalise(path)).rstrip("/")
-        return self.fs.walk(inner) if isinstance(self.fs, FileSystemBase) else walk(self.fs, inner)
-
-    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
-        """Yield every file below a directory as a run of a shared storage."""
-        return extents_of(self.fs, join(self.root, normalise(path)).rstrip("/"))
+    return NestedFs(SubFs(fs, inner), opener, owned=[place.fs])

@@ -1,0 +1,208 @@
+"""The resolver: which layers have a path, and which of them wins. Lookup, listing and explanation all come from here.
+
+From the top layer down, the first layer that has a path decides its kind. A file wins alone. A directory merges with those below it,
+until something cuts: a layer in which the path or a parent of it is no directory, a whiteout, or an opaque directory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_fs.errors import OboromiFsError, UnsafePathError
+from oboromi_fs.overlay.keys import fold_case
+from oboromi_fs.overlay.views import Answer, Wanted, view_of
+from oboromi_fs.paths import addressable, join
+from oboromi_fs.protocols import DirEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from oboromi_fs.overlay.layer import Layer
+    from oboromi_fs.overlay.markers import Marked
+    from oboromi_fs.protocols import Metadata
+
+__all__ = ["Found", "HiddenFile", "Listed", "Problem", "Resolver"]
+
+
+class Problem(NamedTuple):
+    """Something about a layer that its owner should know.
+
+    ``kind`` is ``"damaged"`` (something could not be read: what the layer has there does not count), ``"ambiguous"`` (names of one layer
+    differ in case alone) or ``"ignored"`` (a name that no path can spell, a link that leaves the layer).
+    """
+
+    layer: str
+    kind: str
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"layer {self.layer!r}: {self.text}"
+
+
+class Found(NamedTuple):
+    """A layer that has a path: its number from the lowest, what it has, and where in it that is."""
+
+    layer: int
+    meta: Metadata
+    paths: tuple[str, ...]
+
+
+class HiddenFile(NamedTuple):
+    """A version of a file that does not count; why, and the layer that is the reason."""
+
+    found: Found
+    reason: str
+    by: int
+
+
+class Listed(NamedTuple):
+    """An entry of a merged directory, and the layer that provides it, with its name in there."""
+
+    entry: DirEntry
+    layer: int
+    inner: str
+
+
+class Resolver:
+    """Answers for a sequence of layers.
+
+    Args:
+        layers: Low to high.
+        forgiving: Whether a layer that cannot be read at a path is passed over, and a :class:`Problem`; else its error is raised.
+    """
+
+    def __init__(self, layers: Sequence[Layer], *, forgiving: bool = False) -> None:
+        self.layers = layers
+        self.forgiving = forgiving
+        self.views = [view_of(layer) for layer in layers]
+        self.problems: dict[Problem, None] = {}
+        self._top_down = range(len(self.views) - 1, -1, -1)
+
+    def note(self, layer: int, kind: str, path: str, text: str) -> None:
+        """Remember a problem, once."""
+        self.problems.setdefault(Problem(self.layers[layer].name, kind, path, text))
+
+    # Lookup
+
+    def find(self, layer: int, path: str) -> Answer:
+        """Ask one layer."""
+        try:
+            return self.views[layer].find(path)
+        except UnsafePathError as error:
+            self.note(layer, "ignored", path, str(error))
+        except (OboromiFsError, OSError) as error:
+            self.failed(layer, path, error)
+        return _ABSENT
+
+    def failed(self, layer: int, path: str, error: OboromiFsError | OSError) -> None:
+        """Pass over a layer that cannot be read at a path, or raise its error."""
+        if not self.forgiving:
+            error.add_note(f"met in layer {self.layers[layer].name!r} at {path!r}")
+            raise error
+        self.note(layer, "damaged", path, str(error))
+
+    def winner(self, path: str) -> Found | None:
+        """Return the top layer that has a path, asking no further than needed; None where none has, or something hides it."""
+        for layer in self._top_down:
+            meta, paths, cuts = self.find(layer, path)
+            if meta is not None:
+                return Found(layer, meta, paths)
+            if cuts:
+                return None
+        return None
+
+    def stack(self, path: str) -> list[Found]:
+        """Return all layers that count at a path, top first: versions of one file, or directories that merge."""
+        return [found for found, reason, _ in self._versions(path) if not reason]
+
+    def hidden(self, path: str) -> list[HiddenFile]:
+        """Return the versions of a path that do not count, low to high."""
+        return [version for version in self._versions(path, everything=True) if version.reason][::-1]
+
+    def _versions(self, path: str, *, everything: bool = False) -> Iterator[HiddenFile]:
+        """Every version of a path, top first; those that count have no reason to be hidden."""
+        kind = reason = ""
+        top = by = -1
+        for layer in self._top_down:
+            meta, paths, cuts = self.find(layer, path)
+            if meta is not None:
+                if not kind:
+                    kind, top = meta.kind, layer
+                elif meta.kind != kind and not reason:
+                    reason, by = kind, top
+                yield HiddenFile(Found(layer, meta, paths), reason, by)
+            if cuts and not reason:
+                reason, by = cuts, layer
+            if reason and not everything:
+                return
+
+    # Listing
+
+    def directory(self, path: str) -> tuple[list[tuple[int, Marked]], bool]:
+        """Return the listings that merge into a directory, top first; and whether there is a directory at all."""
+        merged: list[tuple[int, Marked]] = []
+        there = False
+        for layer in self._top_down:
+            meta, paths, cuts = self.find(layer, path)
+            if meta is not None:
+                if meta.kind != "directory":
+                    break
+                there = True
+                try:
+                    merged.append((layer, self.views[layer].listing(Wanted(path, paths))))
+                except (OboromiFsError, OSError) as error:
+                    self.failed(layer, path, error)
+            if cuts:
+                break
+        return merged, there
+
+    def listing(self, path: str) -> list[Listed] | None:
+        """Return the merged entries of a directory; None where there is none.
+
+        A name keeps the spelling of the lowest layer that has it: it is what the names above were meant to match.
+        """
+        merged, there = self.directory(path)
+        if not there:
+            return None
+        listed: dict[str, Listed] = {}
+        folds = any(self.views[layer].folds for layer, _ in merged)
+        spellings: dict[str, dict[str, None]] = {}
+        for layer, marked in reversed(merged):
+            if self.views[layer].folds:
+                self._fold_in(layer, path, marked, listed, spellings)
+                continue
+            for name in marked.whiteouts:
+                listed.pop(name, None)
+            for entry in marked.entries:
+                name = entry.name
+                if not addressable(name):
+                    self.note(layer, "ignored", join(path, name), f"no path can spell the name {name!r} in {path or 'the root'!r}")
+                    continue
+                listed[name] = Listed(entry, layer, name)
+                if folds:
+                    spellings.setdefault(fold_case(name), {})[name] = None
+        return list(listed.values())
+
+    def _fold_in(self, layer: int, path: str, marked: Marked, listed: dict[str, Listed], spellings: dict[str, dict[str, None]]) -> None:
+        """Merge the listing of a layer that answers to any case: it provides every name that differs from its own in case alone."""
+        for name in marked.whiteouts:
+            for known in spellings.get(fold_case(name), ()):
+                listed.pop(known, None)
+        groups: dict[str, list[DirEntry]] = {}
+        for entry in marked.entries:
+            groups.setdefault(fold_case(entry.name), []).append(entry)
+        for folded, entries in groups.items():
+            known = [name for name in spellings.get(folded, ()) if name in listed]
+            if not known:
+                known = [entries[0].name]
+                spellings.setdefault(folded, {})[known[0]] = None
+            for name in known:
+                entry = next((entry for entry in entries[1:] if entry.name == name), entries[0])
+                listed[name] = Listed(DirEntry(name, entry.kind, entry.size), layer, entry.name)
+            if len(entries) > 1:
+                others = " and ".join(repr(entry.name) for entry in entries)
+                self.note(layer, "ambiguous", join(path, entries[0].name), f"{others} in {path or 'the root'!r} differ in case alone")
+
+
+_ABSENT = Answer(None)

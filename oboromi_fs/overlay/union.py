@@ -1,0 +1,276 @@
+"""UnionFs: layers as one file system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oboromi_fs.backends.host import HostFs, ReopenedFile
+from oboromi_fs.base import FileSystemBase, SubFs, extents_of
+from oboromi_fs.errors import (
+    EntryNotFoundError,
+    IsADirectoryEntryError,
+    LayerError,
+    NotADirectoryEntryError,
+    OboromiFsError,
+)
+from oboromi_fs.overlay.layer import Layer, layers_of
+from oboromi_fs.overlay.providers import Explanation, Hidden, Provider, provider
+from oboromi_fs.overlay.resolver import Found, Problem, Resolver
+from oboromi_fs.paths import join, normalise, sort_key
+from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["UnionFs"]
+
+
+class UnionFs(FileSystemBase):
+    """Layers as one file system: the later wins, directories merge.
+
+    Opening it reads nothing; a lookup asks each layer once, from the top, until one has the path. A name is listed once, in the spelling
+    of the lowest layer that has it, in path order.
+
+    Args:
+        layers: Low to high; a bare file system is a layer called by its number.
+        forgiving: Pass over a layer where it cannot be read, and note a problem, instead of raising its error.
+
+    Raises:
+        LayerError: Two layers have one name, or a layer holds this union.
+
+    Example:
+        >>> from oboromi_fs import MemoryFs
+        >>> base = Layer(MemoryFs({"a.txt": b"1", "b.txt": b"2"}), "base")
+        >>> union = UnionFs([base, Layer(MemoryFs({"b.txt": b"3"}), "mod")])
+        >>> union.read_bytes("b.txt"), union.provider("b.txt").source.path
+        (b'3', 'mod')
+    """
+
+    kind = "Union"
+
+    def __init__(self, layers: Iterable[Layer | FileSystem] = (), *, forgiving: bool = False) -> None:
+        super().__init__()
+        self._forgiving = forgiving
+        self._set_layers(layers_of(layers))
+
+    def _set_layers(self, layers: tuple[Layer, ...]) -> None:
+        for layer in layers:
+            if _reaches(layer.fs, self):
+                raise LayerError(layer.name, "holds the union it is to be a layer of")
+        self._layers = layers
+        self._resolver = Resolver(layers, forgiving=self._forgiving)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, low to high."""
+        return self._layers
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was found wrong with the layers so far, where lookups and listings led."""
+        return list(self._resolver.problems)
+
+    def mount(self, at: PathType, fs: FileSystem, name: str = "", **options: object) -> Layer:
+        """Put a file system on top, its root at a directory of the union, which need not exist.
+
+        Mounting the same file system at the same place again changes nothing but the order: it is on top then.
+
+        Args:
+            at: Where.
+            fs: What.
+            name: What to call the layer; by its place where there is no name.
+            options: Further arguments of :class:`Layer`.
+
+        Raises:
+            LayerError: The name is taken, or the file system holds this union.
+        """
+        place = normalise(at)
+        rest = tuple(layer for layer in self._layers if not (layer.given is fs and layer.at == place))
+        layer = Layer(fs, name or f"layer {len(self._layers)} at /{place}", at=place, **options)  # type: ignore[arg-type]
+        self._set_layers(layers_of((*rest, layer)))
+        return layer
+
+    def unmount(self, name: str) -> Layer:
+        """Take a layer away, without closing it.
+
+        Raises:
+            LayerError: There is no layer of that name.
+        """
+        layer = self._layers[self.index(name)]
+        self._set_layers(tuple(other for other in self._layers if other is not layer))
+        return layer
+
+    def index(self, name: str) -> int:
+        """Return the number of a layer, counted from the lowest.
+
+        Raises:
+            LayerError: There is no layer of that name.
+        """
+        for number, layer in enumerate(self._layers):
+            if layer.name == name:
+                return number
+        raise LayerError(name, f"there is none of that name; there are {', '.join(repr(layer.name) for layer in self._layers) or 'none'}")
+
+    # Who provides what
+
+    def provider(self, path: PathType) -> Provider:
+        """Return the version of a file that wins.
+
+        Raises:
+            EntryNotFoundError: No such path.
+            IsADirectoryEntryError: The path is a directory.
+        """
+        canonical = normalise(path)
+        return self._provider(canonical, self._file(canonical))
+
+    def providers(self, path: PathType) -> tuple[Provider, ...]:
+        """Return all versions of a file that count, low to high; for a directory the layers that merge in it; none where there is none."""
+        canonical = normalise(path)
+        return tuple(self._provider(canonical, found) for found in reversed(self._resolver.stack(canonical)))
+
+    def explain(self, path: PathType) -> Explanation:
+        """Return who provides a path, whom that overrides, and what is hidden by what. ``winner`` is None where there is no such path."""
+        canonical = normalise(path)
+        chain = self.providers(canonical)
+        hidden = tuple(
+            Hidden(self._provider(canonical, version.found), version.reason, version.by) for version in self._resolver.hidden(canonical)
+        )
+        return Explanation(canonical, chain[-1] if chain else None, chain[:-1], hidden)
+
+    def storage_in(self, layer: int | str, path: PathType) -> Storage:
+        """Return a layer's version of a file, be it hidden or not.
+
+        Args:
+            layer: Its number from the lowest, or its name.
+            path: The path in the union.
+
+        Raises:
+            EntryNotFoundError: The layer has no such file.
+            IsADirectoryEntryError: The layer has a directory there.
+        """
+        number = self.index(layer) if isinstance(layer, str) else layer
+        canonical = normalise(path)
+        answer = self._resolver.find(number, canonical)
+        if answer.meta is None:
+            raise EntryNotFoundError(canonical, f"layer {self._layers[number].name!r} has no such path")
+        if answer.meta.kind == "directory":
+            raise IsADirectoryEntryError(canonical)
+        return self._layers[number].fs.storage(answer.paths[0])
+
+    def _provider(self, path: str, found: Found) -> Provider:
+        return provider(found.layer, self._layers[found.layer], path, found.paths[0])
+
+    # The file system
+
+    def _find(self, path: str) -> Found:
+        found = self._resolver.winner(path)
+        if found is None:
+            raise self._missing(path)
+        return found
+
+    def _missing(self, path: str) -> EntryNotFoundError | NotADirectoryEntryError:
+        parent = path.rpartition("/")[0]
+        while parent:
+            found = self._resolver.winner(parent)
+            if found is not None:
+                return EntryNotFoundError(path) if found.meta.kind == "directory" else NotADirectoryEntryError(path)
+            parent = parent.rpartition("/")[0]
+        return EntryNotFoundError(path)
+
+    def _file(self, path: str) -> Found:
+        found = self._find(path)
+        if found.meta.kind == "directory":
+            raise IsADirectoryEntryError(path)
+        return found
+
+    def _metadata(self, path: str) -> Metadata:
+        if not path and not self._layers:
+            return Metadata("directory", 0)
+        return self._find(path).meta
+
+    def _read_dir(self, path: str) -> list[DirEntry]:
+        found = self._resolver.listing(path)
+        if found is None:
+            if not path and not self._layers:
+                return []
+            raise self._missing(path) if self._resolver.winner(path) is None else NotADirectoryEntryError(path)
+        return sorted((listed.entry for listed in found), key=lambda entry: sort_key(entry.name))
+
+    def _storage(self, path: str) -> Storage:
+        found = self._file(path)
+        try:
+            return self._layers[found.layer].fs.storage(found.paths[0])
+        except (OboromiFsError, OSError) as error:
+            error.add_note(f"met in layer {self._layers[found.layer].name!r} at {path!r}")
+            raise
+
+    def winners(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry, int, str]]:
+        """Yield ``(path, entry, layer, path in the layer)`` for everything below a directory, parents first, in path order a directory.
+
+        Paths are relative to the directory; those in layers are as :attr:`Provider.original_path`.
+        """
+        root = normalise(path)
+        pending = [("", iter(self._level(root)))]
+        while pending:
+            parent, entries = pending[-1]
+            found = next(entries, None)
+            if found is None:
+                pending.pop()
+                continue
+            entry, layer, inner = found
+            here = join(parent, entry.name)
+            yield here, entry, layer, inner
+            if entry.kind == "directory":
+                pending.append((here, iter(self._level(join(root, here)))))
+
+    def _level(self, path: str) -> list[tuple[DirEntry, int, str]]:
+        """The entries of a directory, each with the layer that provides it and its path in there."""
+        found = self._resolver.listing(path)
+        if found is None:
+            self._read_dir(path)  # Says why.
+            found = []
+        rows = []
+        places: dict[int, tuple[str, ...]] = {}
+        for entry, layer, name in found:
+            paths = places.get(layer)
+            if paths is None:
+                paths = places[layer] = self._resolver.find(layer, path).paths
+            inner = join(paths[0], name)
+            if len(paths) > 1:  # Folded directories: which of them has it shows when it is asked for.
+                inner = (self._resolver.find(layer, join(path, entry.name)).paths or (inner,))[0]
+            rows.append((entry, layer, inner))
+        rows.sort(key=lambda row: sort_key(row[0].name))
+        return rows
+
+    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
+        """Yield every file below a directory as a run of a storage; files of host folders are open only while they are read."""
+        known: dict[int, dict[str, Extent]] = {}
+        for here, entry, layer, inner in self.winners(path):
+            if entry.kind == "directory":
+                continue
+            fs = self._layers[layer].fs
+            if isinstance(fs, HostFs):
+                yield Extent(here, ReopenedFile(fs, inner, entry.size), 0, entry.size)
+                continue
+            if layer not in known:  # In one pass over an archive, instead of a lookup for each of its files.
+                known[layer] = {extent.path: extent for extent in extents_of(fs)}
+            extent = known[layer].get(inner)
+            yield extent._replace(path=here) if extent is not None else Extent(here, fs.storage(inner), 0, entry.size)
+
+    def close(self) -> None:
+        """Close the layers that this union owns, and no others."""
+        for layer in self._layers:
+            close = getattr(layer.given, "close", None)
+            if layer.owned and close is not None:
+                close()
+        super().close()
+
+
+def _reaches(fs: FileSystem, union: UnionFs) -> bool:
+    """Whether a file system is built on a union."""
+    if fs is union:
+        return True
+    if isinstance(fs, UnionFs):
+        return any(_reaches(layer.fs, union) for layer in fs.layers)
+    inner: FileSystem | None = getattr(fs, "fs", None)
+    return inner is not None and (isinstance(fs, SubFs) or getattr(fs, "nests", False)) and _reaches(inner, union)

@@ -1,0 +1,279 @@
+"""Views of a layer: how one layer answers to a path of the union, by its case policy, its markers and where it is mounted."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from oboromi_fs.overlay.keys import fold_case
+from oboromi_fs.overlay.markers import OPAQUE, PREFIX, Marked, has_opaque_attribute, host_folder, is_marker, is_whiteout, read_marked
+from oboromi_fs.paths import addressable, join, sort_key
+from oboromi_fs.protocols import DirEntry, Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from oboromi_fs.overlay.layer import Layer
+    from oboromi_fs.protocols import FileSystem
+
+__all__ = ["Answer", "View", "Wanted", "view_of"]
+
+_DIRECTORY = Metadata("directory", 0)
+_RACY = 100_000_000
+"""Nanoseconds after its last change in which a host folder may change again without its time telling."""
+
+
+class Answer(NamedTuple):
+    """What a layer says of a path.
+
+    ``meta`` is None where it has nothing there. ``paths`` are where in the layer it is: one path, or those of several directories that
+    differ in case. ``cuts`` tells why layers below do not count: ``""`` where they do, else ``"file" "whiteout" "opaque"``.
+    """
+
+    meta: Metadata | None
+    paths: tuple[str, ...] = ()
+    cuts: str = ""
+
+
+class Wanted(NamedTuple):
+    """A directory that a view is to list: as it was asked for, and where it is in the layer."""
+
+    path: str
+    paths: tuple[str, ...]
+
+
+class View(Protocol):
+    """One layer, asked by paths of the union."""
+
+    folds: bool
+
+    def find(self, path: str) -> Answer:
+        """Look a canonical path up."""
+
+    def listing(self, wanted: Wanted) -> Marked:
+        """List a directory that :meth:`find` found. Where a view folds, an entry's name may differ in case from others of its own."""
+
+
+def view_of(layer: Layer) -> View:
+    """Return how a layer answers."""
+    view: View
+    if layer.case == "fold":
+        view = _FoldView(layer.fs, markers=bool(layer.markers))
+    elif layer.markers:
+        view = _MarkedView(layer.fs)
+    else:
+        view = _ExactView(layer.fs)
+    return _MountedView(view, layer.at) if layer.at else view
+
+
+class _ExactView:
+    """Names as they are spelled; no markers."""
+
+    folds = False
+
+    def __init__(self, fs: FileSystem) -> None:
+        self.fs = fs
+
+    def find(self, path: str) -> Answer:
+        try:
+            return Answer(self.fs.metadata(path), (path,))
+        except NotADirectoryError:
+            return Answer(None, (), "file")
+        except FileNotFoundError:
+            return _NOTHING
+
+    def listing(self, wanted: Wanted) -> Marked:
+        return Marked(self.fs.read_dir(wanted.paths[0]), set(), opaque=False)
+
+
+_NOTHING = Answer(None)
+
+
+class _MarkedView(_ExactView):
+    """Names as they are spelled, and markers. Nothing is remembered: a layer that is being written shows every change."""
+
+    def __init__(self, fs: FileSystem) -> None:
+        super().__init__(fs)
+        self._on_host = hasattr(fs, "host_path")
+
+    def find(self, path: str) -> Answer:
+        cuts = ""
+        here = ""
+        folder = host_folder(self.fs, "") or ""
+        for name in path.split("/") if path else ():
+            if is_marker(name):
+                return Answer(None, (), cuts)
+            if not cuts and self._opaque(here, folder):
+                cuts = "opaque"
+            marked = self._exists(join(here, PREFIX + name), f"{folder}/{PREFIX}{name}")
+            here, folder = join(here, name), f"{folder}/{name}"
+            gone, there = self._look(folder)
+            if gone or (marked and not there):
+                return Answer(None, (), cuts or "whiteout")
+            if not there:
+                if self._on_host and not os.path.isdir(host_folder(self.fs, "") or ""):
+                    break  # The whole layer is gone: its file system says so.
+                return Answer(None, (), cuts)
+            if marked:
+                cuts = cuts or "whiteout"
+        found = super().find(path)
+        if not cuts and found.meta is not None and found.meta.kind == "directory" and self._opaque(path, folder):
+            cuts = "opaque"
+        return found if not cuts else Answer(found.meta, found.paths, cuts)
+
+    def listing(self, wanted: Wanted) -> Marked:
+        return read_marked(self.fs, wanted.paths[0])
+
+    def _exists(self, path: str, host: str) -> bool:
+        if self._on_host:
+            return os.path.lexists(host)
+        try:
+            self.fs.metadata(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def _opaque(self, path: str, host: str) -> bool:
+        return self._exists(join(path, OPAQUE), f"{host}/{OPAQUE}") or (self._on_host and has_opaque_attribute(host))
+
+    def _look(self, host: str) -> tuple[bool, bool]:
+        """Whether a whiteout of overlayfs is there, and whether anything is."""
+        if not self._on_host:
+            return False, True  # Whether anything is there shows when it is looked up, at the end.
+        try:
+            found = os.lstat(host)
+        except NotADirectoryError:
+            return False, True  # A file on the way: the lookup says so.
+        except OSError:
+            return False, False
+        return is_whiteout(host, found), True
+
+
+class _Level(NamedTuple):
+    """One directory of a layer, by folded names."""
+
+    groups: dict[str, list[DirEntry]]
+    whiteouts: frozenset[str]
+    opaque: bool
+    stamp: tuple[int, int] | None
+
+
+class _FoldView:
+    """Names in any ASCII case; with or without markers. Directories are remembered: those of the host until they change."""
+
+    folds = True
+
+    def __init__(self, fs: FileSystem, *, markers: bool) -> None:
+        self.fs = fs
+        self._markers = markers
+        self._on_host = hasattr(fs, "host_path")
+        self._levels: dict[str, _Level] = {}
+
+    def find(self, path: str) -> Answer:
+        if not path:
+            return Answer(self.fs.metadata(""), ("",), "opaque" if self._level("").opaque else "")
+        cuts = ""
+        paths: list[str] = [""]
+        names = path.split("/")
+        for depth, name in enumerate(names):
+            folded = fold_case(name)
+            levels = [(parent, self._level(parent)) for parent in paths]
+            if not cuts and any(level.opaque for _, level in levels):
+                cuts = "opaque"
+            found = [(join(parent, entry.name), entry) for parent, level in levels for entry in level.groups.get(folded, ())]
+            if any(folded in level.whiteouts for _, level in levels):
+                cuts = cuts or "whiteout"
+            if not found:
+                return Answer(None, (), cuts)
+            if depth == len(names) - 1:
+                return self._answer(path, found, cuts)
+            paths = [inner for inner, entry in found if entry.kind == "directory"]
+            if not paths:
+                return Answer(None, (), cuts or "file")
+        return _NOTHING
+
+    def _answer(self, path: str, found: list[tuple[str, DirEntry]], cuts: str) -> Answer:
+        inner, entry = _pick(path, found)
+        if entry.kind == "file":
+            return Answer(self.fs.metadata(inner), (inner,), cuts)
+        others = sorted((other for other, entry in found if entry.kind == "directory" and other != inner), key=sort_key, reverse=True)
+        paths = (inner, *others)
+        if not cuts and any(self._level(each).opaque for each in paths):
+            cuts = "opaque"
+        return Answer(_DIRECTORY if others else self.fs.metadata(inner), paths, cuts)
+
+    def listing(self, wanted: Wanted) -> Marked:
+        """List each name once: of several spellings the one that would be found by any other."""
+        groups: dict[str, list[tuple[str, DirEntry]]] = {}
+        whiteouts: set[str] = set()
+        opaque = False
+        for parent in wanted.paths:
+            level = self._level(parent)
+            whiteouts |= level.whiteouts
+            opaque = opaque or level.opaque
+            for folded, entries in level.groups.items():
+                groups.setdefault(folded, []).extend((join(parent, entry.name), entry) for entry in entries)
+        entries = [entry for found in groups.values() for entry in _ordered(wanted.path, found)]
+        return Marked(entries, whiteouts, opaque)
+
+    def _level(self, path: str) -> _Level:
+        known = self._levels.get(path)
+        stamp = self._stamp(path)
+        if known is not None and (not self._on_host or (stamp is not None and known.stamp == stamp)):
+            return known
+        marked = read_marked(self.fs, path) if self._markers else Marked(self.fs.read_dir(path), set(), opaque=False)
+        groups: dict[str, list[DirEntry]] = {}
+        for entry in marked.entries:
+            if addressable(entry.name):
+                groups.setdefault(fold_case(entry.name), []).append(entry)
+        level = _Level(groups, frozenset(map(fold_case, marked.whiteouts)), marked.opaque, stamp)
+        self._levels[path] = level
+        return level
+
+    def _stamp(self, path: str) -> tuple[int, int] | None:
+        """When a host folder last changed; None where it may change again without telling."""
+        folder = host_folder(self.fs, path)
+        if folder is None:
+            return None
+        found = os.stat(folder)
+        return (found.st_mtime_ns, found.st_ctime_ns) if time.time_ns() - found.st_ctime_ns > _RACY else None
+
+
+def _pick(path: str, found: Iterable[tuple[str, DirEntry]]) -> tuple[str, DirEntry]:
+    """Of several spellings the one that was asked for, else the last by its bytes."""
+    return max(found, key=lambda each: (each[0] == path, sort_key(each[0])))
+
+
+def _ordered(parent: str, found: list[tuple[str, DirEntry]]) -> list[DirEntry]:
+    """The spellings of one name: the last by its bytes first, then those that are found when asked for exactly."""
+    if len(found) == 1:
+        return [found[0][1]]
+    ranked = sorted(found, key=lambda each: sort_key(each[0]), reverse=True)
+    exact = [entry for inner, entry in ranked[1:] if inner == join(parent, entry.name) and entry.name != ranked[0][1].name]
+    return [ranked[0][1], *exact]
+
+
+class _MountedView:
+    """A layer whose root is a directory of the union: the directories above are there as well."""
+
+    def __init__(self, view: View, at: str) -> None:
+        self.view = view
+        self.folds = view.folds
+        self.at = at
+        self._at = at + "/"
+
+    def find(self, path: str) -> Answer:
+        if path == self.at:
+            return self.view.find("")
+        if path.startswith(self._at):
+            return self.view.find(path[len(self._at) :])
+        if not path or self.at.startswith(path + "/"):
+            return Answer(_DIRECTORY, (path,))
+        return _NOTHING
+
+    def listing(self, wanted: Wanted) -> Marked:
+        if wanted.path == self.at or wanted.path.startswith(self._at):
+            return self.view.listing(Wanted(wanted.path[len(self._at) :], wanted.paths))
+        rest = self.at[len(wanted.path) + 1 :] if wanted.path else self.at
+        return Marked([DirEntry(rest.split("/")[0], "directory", 0)], set(), opaque=False)
