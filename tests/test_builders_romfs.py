@@ -21,6 +21,7 @@ from oboromi_fs.backends.memory import MemoryFs
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.base import MemoryStorage, StorageBase, WindowStorage
 from oboromi_fs.builders.romfs import RomFsImage, build_romfs, tables, write
+from oboromi_fs.builders.romfs.files import read_host_file
 from oboromi_fs.builders.romfs.tree import MAX_PATH
 from oboromi_fs.errors import CorruptError, EntryNotFoundError, FormatError, MappingError, NotADirectoryEntryError
 from oboromi_fs.file import File
@@ -653,7 +654,7 @@ def test_the_image_is_a_storage_like_any_other() -> None:
 def work(folder: Path) -> tuple[int, int]:
     """Function calls that building and writing takes, and those among them that ask the host for something."""
     calls = host = 0
-    asked = {os.open, os.read, os.close, os.stat, os.fstat, os.lstat, os.scandir, os.lseek, os.pread, os.readlink}
+    asked = {os.open, os.read, os.readv, os.close, os.stat, os.fstat, os.lstat, os.scandir, os.lseek, os.pread, os.readlink}
 
     def count(_frame: Any, event: str, argument: Any) -> None:
         nonlocal calls, host
@@ -743,3 +744,19 @@ def test_a_folder_of_any_size_opens_one_file_at_a_time(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "close", closing)
     write(RomFsImage(HostFs(folder)), io.BytesIO())
     assert (most, open_now) == (1, 0)
+
+
+def test_a_host_that_gives_less_than_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(range(200))
+    (tmp_path / "a").write_bytes(data)
+    path = os.fsencode(tmp_path / "a")
+    readv, preadv = os.readv, os.preadv
+    monkeypatch.setattr(os, "readv", lambda number, buffers: readv(number, [buffers[0][:7]]))
+    monkeypatch.setattr(os, "preadv", lambda number, buffers, at: preadv(number, [buffers[0][:7]], at))
+    whole, part = bytearray(200), bytearray(50)
+    read_host_file(path, memoryview(whole))
+    read_host_file(path, memoryview(part), 100, 200)
+    assert (bytes(whole), bytes(part)) == (data, data[100:150])
+    for size in (199, 201):
+        with pytest.raises(MappingError, match=f"it had {size} bytes when the image was planned, and has 200"):
+            read_host_file(path, memoryview(bytearray(size)))

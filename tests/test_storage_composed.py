@@ -17,7 +17,7 @@ from oboromi_fs.base import MemoryStorage, StorageBase, WindowStorage
 from oboromi_fs.errors import ClosedError, CorruptError, MappingError
 from oboromi_fs.file import File
 from oboromi_fs.protocols import Place
-from oboromi_fs.storage.composed import BULK, ComposedStorage, ZeroStorage
+from oboromi_fs.storage.composed import BULK, CACHE, ComposedStorage, ZeroStorage
 from oboromi_fs.storage.pieces import CalledPieces, GivenPieces
 
 if TYPE_CHECKING:
@@ -292,6 +292,41 @@ def test_inside_a_piece_that_stays_open_nothing_is_copied() -> None:
             assert storage[start:stop].obj is data
     assert storage[190:215] == data[187:] + bytes(12)
     assert storage[0:5].tobytes() == b"\0\0\0\x00\x01"
+
+
+def test_the_first_read_of_a_piece_that_stays_open_prepares_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(range(200))
+    storage = Small(CalledPieces([3], [200], [MemoryStorage(data)].__getitem__), 220)
+    assert storage[100:104] == data[97:101]
+    monkeypatch.setattr(Small, "_view", None)  # The long way.
+    for start in range(16, 190):
+        assert storage[start : min(start + 9, 192)].obj is data
+
+
+def test_the_first_read_of_a_block_copies_nothing_from_it() -> None:
+    pieces, whole = many(100)
+    storage = Small(Shelf(pieces).pieces, len(whole), keep=0)
+    views = [storage[start : start + 8] for start in range(0, len(whole) - 16, 16)]
+    assert [view.tobytes() for view in views] == [whole[start : start + 8] for start in range(0, len(whole) - 16, 16)]
+    assert len({id(view.obj) for view in views}) == 1  # One run of memory for all blocks.
+    assert storage[0:8].obj is views[0].obj
+
+
+def test_memory_of_a_block_that_could_not_be_read_is_used_again() -> None:
+    shelf = Shelf([(0, b"first"), (8, b"second"), (16, b"third"), (24, b"fourth")])
+    storage = Small(shelf.pieces, keep=0)
+    shelf.contents[1] = b"longer than it was"
+    for _ in range(10):
+        assert storage[:5] == b"first"
+    assert storage[16:30].tobytes() == b"third\0\0\0fourth"
+    assert len(storage._rooms) == 1
+
+
+def test_no_more_is_kept_than_the_machine_can_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1 << 16, "SC_PAGE_SIZE": 1 << 12}.__getitem__)
+    assert ComposedStorage([])._cache << 16 == 32 << 20
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1 << 26, "SC_PAGE_SIZE": 1 << 12}.__getitem__)
+    assert ComposedStorage([])._cache << 16 == CACHE
 
 
 def test_over_the_edge_of_a_block_into_a_piece_that_stays_open() -> None:

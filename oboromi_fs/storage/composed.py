@@ -8,9 +8,11 @@ So a read costs the same whether it meets one piece or a hundred, and two hundre
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from bisect import bisect_left, bisect_right
 from collections import deque
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, overload
 
@@ -30,13 +32,17 @@ if TYPE_CHECKING:
 
 __all__ = ["BULK", "CACHE", "ComposedStorage", "ZeroStorage", "zero"]
 
-CACHE = 256 << 20
-"""Bytes of blocks that one storage keeps, at most."""
+CACHE = 512 << 20
+"""Bytes of blocks that one storage keeps, at most; fewer on a machine of which that would be more than an eighth of its memory."""
 BULK = 1 << 20
 """A read of so many bytes is one of many that go through the image once: what it meets is not kept."""
 
 _ADMIT = 8
 """When as many blocks are kept as may be, one in so many further ones is read whole and takes the place of the oldest."""
+_SLAB = 4 << 20
+"""Bytes of memory that are asked for at once, for many blocks: large pages are had with far fewer faults than small ones."""
+_MOST_OPEN = 4096
+"""Pieces that stay open at most: a process may have some 65,000 mappings."""
 _ZEROS = bytes(1 << 16)
 _lseek = os.lseek
 
@@ -99,7 +105,7 @@ class ComposedStorage(StorageBase):
     Args:
         pieces: Offset and bytes of each piece, in any order; or :class:`~oboromi_fs.storage.pieces.Pieces`.
         size: Bytes of the whole image; as far as the last piece if None.
-        cache: Bytes of blocks to keep, at most.
+        cache: Bytes of blocks to keep, at most; None takes :data:`CACHE`, as far as the machine's memory allows.
         keep: Pieces to keep open, at most; None asks the host how many files may be open.
 
     Raises:
@@ -111,13 +117,13 @@ class ComposedStorage(StorageBase):
         b'PF\\x00\\x00data\\x00\\x00'
     """
 
-    __slots__ = ("_blocks", "_cache", "_kept", "_least_open", "_lock", "_misses", "_open", "_shift", "pieces")
+    __slots__ = ("_blocks", "_cache", "_kept", "_least_open", "_lock", "_misses", "_open", "_rooms", "_shift", "pieces")
     kind = "Composed"
     block_bits = 16
     """Binary logarithm of the bytes of a block; more where the image would have more than a million blocks."""
 
     def __init__(
-        self, pieces: Iterable[tuple[int, Storage]] | Pieces, size: int | None = None, *, cache: int = CACHE, keep: int | None = None
+        self, pieces: Iterable[tuple[int, Storage]] | Pieces, size: int | None = None, *, cache: int | None = None, keep: int | None = None
     ) -> None:
         if not isinstance(pieces, Pieces):
             given = sorted(((start, storage) for start, storage in pieces if storage.size), key=lambda piece: piece[0])
@@ -132,8 +138,9 @@ class ComposedStorage(StorageBase):
         self._least_open = 0 if pieces.at_hand else _least_open(pieces, 2 << self.block_bits, keep)
         self._blocks = [_NOTHING] * ((self._size >> self._shift) + 1)
         self._open: dict[int, _Opened] = {}
-        self._cache = cache >> self._shift
+        self._cache = (_most_cached() if cache is None else cache) >> self._shift
         self._kept: deque[int] = deque()
+        self._rooms: list[memoryview] = []
         self._misses = 0
         self._lock = Lock()
 
@@ -183,14 +190,19 @@ class ComposedStorage(StorageBase):
         run = self._blocks[block]
         if not run.begin <= start < stop <= run.end:
             piece = self._piece_at(start)
-            if piece < 0 or stop > self.pieces.ends[piece] or not self._stays_open(piece):
+            if piece >= 0 and start < self.pieces.ends[piece] and self._stays_open(piece):
+                if stop > self.pieces.ends[piece]:
+                    return None
+                opened = self._opened(piece)
+                if opened.run is None:
+                    return view_of(opened.storage, start - opened.begin, stop - opened.begin)
+                run = opened.run
+            elif self.pieces.at_hand or run is not _NOTHING or stop > (block + 1) << self._shift or len(self._kept) >= self._cache:
                 return None
-            opened = self._opened(piece)
-            if opened.run is None:
-                return view_of(opened.storage, start - opened.begin, stop - opened.begin)
-            run = opened.run
-            if run.begin <= block << self._shift and (block + 1) << self._shift <= run.end:
-                self._blocks[block] = run
+            else:
+                run = self._hold(block)
+                if run is _NOTHING:
+                    return None
         return self._checked(run)[start - run.begin : stop - run.begin]
 
     def _checked(self, run: _Run) -> memoryview:
@@ -232,6 +244,9 @@ class ComposedStorage(StorageBase):
             elif view is not None:
                 run = _Run(begin, end, view, -1)
             opened = self._open[piece] = _Opened(begin, end, storage, run, descriptor)
+            if run is not None:  # From now on reads of the blocks that lie in it go the short way.
+                first, last = -(-begin >> self._shift), end >> self._shift
+                self._blocks[first:last] = [run] * (last - first)
         return opened
 
     def _let_go(self) -> None:
@@ -245,15 +260,18 @@ class ComposedStorage(StorageBase):
         """Read a block and keep it; nothing comes of it where it cannot be read whole, but parts of it may, or where it is not its turn."""
         if len(self._kept) >= self._cache:
             self._misses += 1
-            if self._misses % _ADMIT:
+            if not self._cache or self._misses % _ADMIT:
                 return _NOTHING
         begin = block << self._shift
-        data = bytearray(min(1 << self._shift, self._size - begin))
+        room = self._room()
+        data = room[: self._size - begin]
         try:
-            self._gather(begin, memoryview(data))
+            self._fill(begin, data)
         except (OboromiFsError, OSError):
+            zero(room)
+            self._rooms.append(room)
             return _NOTHING
-        run = _Run(begin, begin + len(data), memoryview(data).toreadonly(), -1)
+        run = _Run(begin, begin + len(data), data.toreadonly(), -1)
         with self._lock:
             if self._blocks[block] is _NOTHING:
                 self._blocks[block] = run
@@ -261,6 +279,22 @@ class ComposedStorage(StorageBase):
             while len(self._kept) > self._cache:
                 self._blocks[self._kept.popleft()] = _NOTHING
         return run
+
+    def _room(self) -> memoryview:
+        """Zeros for one block. Blocks are given up in the order in which they came, so that the memory they share goes soon after."""
+        try:
+            return self._rooms.pop()
+        except IndexError:
+            pass
+        size = 1 << self._shift
+        count = min(_SLAB >> self._shift, self._cache, len(self._blocks))
+        if count <= 1:
+            return memoryview(bytearray(size))
+        slab = _slab(count << self._shift)
+        view = memoryview(slab)
+        rooms = [view[start : start + size] for start in range(0, len(view), size)]
+        self._rooms += rooms[:0:-1]
+        return rooms[0]
 
     def _readinto(self, offset: int, target: memoryview) -> None:
         stop = offset + len(target)
@@ -303,15 +337,19 @@ class ComposedStorage(StorageBase):
     def _gather(self, offset: int, target: memoryview) -> None:
         """Fill ``target`` from the pieces that lie in that range, and no others."""
         zero(target)
+        self._fill(offset, target)
+
+    def _fill(self, offset: int, target: memoryview) -> None:
+        """Fill in the pieces that lie in a range; between them ``target`` stays as it is."""
         stop = offset + len(target)
-        starts, ends = self.pieces.starts, self.pieces.ends
+        starts, ends, least = self.pieces.starts, self.pieces.ends, self._least_open
         piece = max(self._piece_at(offset), 0)
         last = bisect_left(starts, stop)
         while piece < last:
             start, end = starts[piece], ends[piece]
             if end <= offset:
                 piece += 1
-            elif self._stays_open(piece):
+            elif end - start >= least:
                 low, high = max(start, offset), min(end, stop)
                 self._copy(self._opened(piece), low, target[low - offset : high - offset])
                 piece += 1
@@ -321,7 +359,7 @@ class ComposedStorage(StorageBase):
                 piece += 1
             else:
                 after = piece + 1
-                while after < last and ends[after] <= stop and not self._stays_open(after):
+                while after < last and ends[after] <= stop and ends[after] - starts[after] < least:
                     after += 1
                 self.pieces.read(piece, after, target[start - offset : ends[after - 1] - offset], start)
                 piece = after
@@ -337,6 +375,17 @@ class ComposedStorage(StorageBase):
         return Place(ZeroStorage(self._size), offset, "plain")
 
 
+def _slab(size: int) -> mmap.mmap:
+    """Memory of this process alone, filled with zeros."""
+    if not hasattr(mmap, "MAP_PRIVATE"):  # Windows.
+        return mmap.mmap(-1, size)
+    slab = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # The host has none.
+            slab.madvise(mmap.MADV_HUGEPAGE)
+    return slab
+
+
 def _least_open(pieces: Pieces, least: int, keep: int | None) -> int:
     """Bytes of the smallest piece that stays open: ``least``, in which a whole block lies, or more where too many are as long."""
     large = sorted(end - start for start, end in zip(pieces.starts, pieces.ends, strict=True) if end - start >= least)
@@ -345,11 +394,19 @@ def _least_open(pieces: Pieces, least: int, keep: int | None) -> int:
     return least if len(large) <= keep else large[len(large) - keep - 1] + 1
 
 
+def _most_cached() -> int:
+    """Bytes of blocks to keep where nobody said."""
+    try:
+        return min(CACHE, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8)
+    except (AttributeError, ValueError, OSError):  # Windows; or the host will not say.
+        return CACHE
+
+
 def _most_open() -> int:
-    """How many pieces may stay open: of the descriptors this process may have, an eighth; a mapped file takes two."""
+    """How many pieces may stay open: of the descriptors this process may have, a quarter; a mapped file takes two."""
     try:
         import resource
     except ImportError:  # Windows, where the limit is far away.
         return 512
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return 2048 if limit == resource.RLIM_INFINITY else max(16, min(limit // 16, 2048))
+    return _MOST_OPEN if limit == resource.RLIM_INFINITY else max(16, min(limit // 8, _MOST_OPEN))

@@ -160,15 +160,10 @@ def read_host_file(path: bytes, target: memoryview, offset: int = 0, size: int =
         descriptor = os.open(path, _READ)
         try:
             if planned == wanted:
-                data = os.read(descriptor, wanted + 1)  # One more byte: that it is not there says that nothing was added.
-                if len(data) != wanted:
-                    data = _rest(descriptor, data, wanted + 1)
+                there = _read_whole(descriptor, target)
             else:
-                data = b""
-                if os.lseek(descriptor, 0, os.SEEK_END) == planned:
-                    os.lseek(descriptor, offset, os.SEEK_SET)
-                    data = _rest(descriptor, os.read(descriptor, wanted), wanted)
-            if len(data) != wanted:
+                there = _read_at(descriptor, target, offset) if os.lseek(descriptor, 0, os.SEEK_END) == planned else -1
+            if there != wanted:
                 raise changed(os.fsdecode(path), planned, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
@@ -178,11 +173,43 @@ def read_host_file(path: bytes, target: memoryview, offset: int = 0, size: int =
         if error.filename is None or error.filename is path:
             error.filename = os.fsdecode(path)
         raise
-    target[:] = data
 
 
-def _rest(descriptor: int, data: bytes, wanted: int) -> bytes:
-    """Read on until there are ``wanted`` bytes: a short read need not be the end of the file."""
-    while len(data) < wanted and (more := os.read(descriptor, wanted - len(data))):
-        data += more
-    return data
+def _copied(descriptor: int, target: memoryview) -> int:
+    """Fill ``target`` from where the file stands; return how many bytes there were."""
+    done = 0
+    while done < len(target) and (data := os.read(descriptor, len(target) - done)):
+        target[done : done + len(data)] = data
+        done += len(data)
+    return done
+
+
+if hasattr(os, "preadv"):
+
+    def _read_whole(descriptor: int, target: memoryview) -> int:
+        """Fill ``target`` from the start of a file; return how many bytes the file has, or one more than wanted if it has more."""
+        # One more byte is asked for: that it is not there says that nothing was added.
+        count = os.readv(descriptor, (target, bytearray(1)))
+        if count < len(target):  # A short read need not be the end of the file.
+            count += _copied(descriptor, target[count:])
+            count += len(os.read(descriptor, 1))
+        return count
+
+    def _read_at(descriptor: int, target: memoryview, offset: int) -> int:
+        """Fill ``target`` with a part of a file; return how many bytes there were."""
+        count = os.preadv(descriptor, (target,), offset)
+        if count < len(target):
+            os.lseek(descriptor, offset + count, os.SEEK_SET)
+            count += _copied(descriptor, target[count:])
+        return count
+
+else:
+
+    def _read_whole(descriptor: int, target: memoryview) -> int:
+        """As above, where the host does not read into a buffer."""
+        return _copied(descriptor, target) + len(os.read(descriptor, 1))
+
+    def _read_at(descriptor: int, target: memoryview, offset: int) -> int:
+        """As above, where the host does not read by position."""
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return _copied(descriptor, target)

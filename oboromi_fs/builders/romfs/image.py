@@ -18,7 +18,7 @@ from oboromi_fs.builders.romfs.tree import gather
 from oboromi_fs.errors import FormatError
 from oboromi_fs.paths import decode_name
 from oboromi_fs.protocols import Extent
-from oboromi_fs.storage.composed import CACHE, ComposedStorage
+from oboromi_fs.storage.composed import ComposedStorage
 from oboromi_fs.storage.pieces import Pieces
 from oboromi_fs.storage.writing import write_storage
 
@@ -90,7 +90,7 @@ class RomFsImage(ComposedStorage):
         path: The directory that becomes the root.
         like: ``"common"``: directories and files in the order of their paths' bytes. ``"libhac"``: the order of .NET's strings,
             directories without files left out, data padded to 0x10 bytes after the last file.
-        cache: Bytes of small files to keep for random reads, at most.
+        cache: Bytes of small files to keep for random reads, at most; None takes 512 MiB, or an eighth of the machine's memory.
         keep: Large files to keep open, at most; None asks the host.
 
     Attributes:
@@ -112,7 +112,9 @@ class RomFsImage(ComposedStorage):
     __slots__ = ("_romfs_files", "header")
     kind = "RomFsImage"
 
-    def __init__(self, fs: FileSystem, path: PathType = "", *, like: Like = "common", cache: int = CACHE, keep: int | None = None) -> None:
+    def __init__(
+        self, fs: FileSystem, path: PathType = "", *, like: Like = "common", cache: int | None = None, keep: int | None = None
+    ) -> None:
         import numpy as np
 
         tree = gather(fs, path, like=like)
