@@ -173,8 +173,9 @@ def listing(layers: Sequence[ModelLayer], path: str) -> dict[str, Kind] | None:
             continue
         gone = [layer.place(name) for name in layer.whiteouts]
         names = [name for name in names if not any(layer.same(path_gone, join(path, name)) for path_gone in gone)]
-        mine = {entry.rpartition("/")[2] for entry in layer.entries if entry and entry.rpartition("/")[0] in answer[1]}
-        for name in sorted(mine, key=raw, reverse=True):
+        mine = [entry for entry in layer.entries if entry and entry.rpartition("/")[0] in answer[1]]
+        for entry in sorted(mine, key=raw, reverse=True):
+            name = entry.rpartition("/")[2]
             if not any(name == other or (layer.case == "fold" and fold(name) == fold(other)) for other in names):
                 names.append(name)
     found: dict[str, Kind] = {}
