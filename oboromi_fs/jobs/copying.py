@@ -7,13 +7,23 @@ import os
 from copy import copy
 from typing import TYPE_CHECKING
 
-from oboromi_fs.errors import CorruptError, FormatError, MappingError, MissingKeyError, OboromiFsError
+from oboromi_fs.errors import (
+    CorruptError,
+    EntryNotFoundError,
+    FormatError,
+    IsADirectoryEntryError,
+    MappingError,
+    MissingKeyError,
+    NotADirectoryEntryError,
+    OboromiFsError,
+    ReadOnlyError,
+)
 
 if TYPE_CHECKING:
     from oboromi_fs.jobs.plan import Large, PlannedFile
     from oboromi_fs.protocols import Storage
 
-__all__ = ["KernelCopy", "host_file", "read_exactly", "write_at"]
+__all__ = ["KernelCopy", "host_file", "read_exactly", "told", "write_at"]
 
 _NO_KERNEL_COPY = (
     errno.EXDEV,
@@ -112,15 +122,20 @@ def read_exactly(storage: Storage, offset: int, view: memoryview, file: PlannedF
     try:
         count = storage.readinto_at(offset, view)
     except (OboromiFsError, OSError) as error:
-        raise _told(error, file.path).with_traceback(error.__traceback__) from error.__cause__
+        raise told(error, f"while extracting {file.path!r}", file.path).with_traceback(error.__traceback__) from error.__cause__
     if count != len(view):
         raise CorruptError(f"{file.path!r} ends early: {len(view)} bytes are needed, {count} are there", what=storage.kind, offset=offset)
 
 
-def _told(given: OboromiFsError | OSError, path: str) -> OboromiFsError | OSError:
-    """A copy of an error that says which file was being extracted. Others may hold the error itself, and raise it again."""
+def told(given: OboromiFsError | OSError, where: str, path: str) -> OboromiFsError | OSError:
+    """Return (not raise) a copy of an error that says what was being done. Others may hold the error itself, and raise it again.
+
+    Args:
+        given: The error.
+        where: What was being done, such as ``"while extracting 'a'"``.
+        path: The path it was done to.
+    """
     error = copy(given)
-    where = f"while extracting {path!r}"
     if isinstance(error, FormatError):
         error.problem += f" ({where})"
     elif isinstance(error, MappingError):
@@ -129,5 +144,9 @@ def _told(given: OboromiFsError | OSError, path: str) -> OboromiFsError | OSErro
         error.why = f"{error.why} ({where})" if error.why else path
     elif isinstance(error, OSError) and error.filename is None:
         error.filename = path
+    elif isinstance(error, EntryNotFoundError | NotADirectoryEntryError | IsADirectoryEntryError | ReadOnlyError):
+        error.detail = f"{error.detail or error.strerror} ({where})"
+    elif isinstance(error, OSError) and error.strerror:
+        error.strerror += f" ({where})"
     error.__notes__ = [*getattr(given, "__notes__", ()), where]
     return error

@@ -13,10 +13,11 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from oboromi_fs.base import StorageBase
-from oboromi_fs.errors import OboromiFsError
+from oboromi_fs.errors import CorruptError, OboromiFsError
+from oboromi_fs.jobs.copying import told
 from oboromi_fs.jobs.windows import seen_through
 from oboromi_fs.paths import sort_key
-from oboromi_fs.storage._source import fill, view_of
+from oboromi_fs.storage._source import fill, origin, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +60,12 @@ class _Run(NamedTuple):
 
 
 def manifest(
-    files: Iterable[Extent], algorithm: str = "sha256", *, workers: int | None = None, progress: Progress | None = None
+    files: Iterable[Extent],
+    algorithm: str = "sha256",
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    named: Callable[[str], str] = repr,
 ) -> dict[str, Entry]:
     """Hash files.
 
@@ -68,13 +74,14 @@ def manifest(
         algorithm: ``"sha256"``, or ``"blake3"`` where the package of that name is installed.
         workers: Threads; None takes one for each processor, 4 at most.
         progress: Called with bytes done, bytes in all and a path, from any thread, one at a time.
+        named: What errors call a file, by its path.
 
     Returns:
         Path -> Entry, in path order.
 
     Raises:
         NoSuchAlgorithmError: The package for it is not installed.
-        OboromiFsError: A file cannot be read.
+        OboromiFsError, OSError: A file cannot be read; the message names it.
 
     Example:
         >>> from oboromi_fs.base import MemoryStorage
@@ -86,7 +93,7 @@ def manifest(
     new = _constructor(algorithm)
     runs = list(_plan(files))
     total = sum(size for run in runs for _, first, last in run.files if (size := last - first))
-    work = _Work(new, total, progress)
+    work = _Work(new, total, progress, named)
     if total <= _FEW:
         for run in runs:
             work.do(run, None)
@@ -134,8 +141,9 @@ def _plan(files: Iterable[Extent]) -> Iterator[_Run]:
 class _Work:
     """The runs, the threads that do them, and what they found."""
 
-    def __init__(self, new: Callable[..., Any], total: int, progress: Progress | None) -> None:
+    def __init__(self, new: Callable[..., Any], total: int, progress: Progress | None, named: Callable[[str], str]) -> None:
         self.new = new
+        self.named = named
         self.total = total
         self.progress = progress
         self.found: dict[str, Entry] = {}
@@ -160,13 +168,22 @@ class _Work:
 
     def do(self, run: _Run, readers: Executor | None) -> None:
         """Hash the files of a run."""
-        if run.stop - run.start > _WINDOW and len(run.files) == 1:
-            self._large(run, readers)
-            return
-        if self._stop.is_set():
+        try:
+            if run.stop - run.start > _WINDOW and len(run.files) == 1:
+                self._large(run, readers)
+                return
+            if self._stop.is_set():
+                return
+            data = _whole(run)
+        except (OboromiFsError, OSError) as error:
+            if len(run.files) == 1:
+                path = run.files[0][0]
+                raise told(error, f"while hashing {self.named(path)}", path).with_traceback(error.__traceback__) from error.__cause__
+            # One by one: to learn which file cannot be read, or that the damage is between the files and does no harm.
+            for file in run.files:
+                self.do(_Run(run.storage, file[1], file[2], [file]), readers)
             return
         new, base = self.new, run.start
-        data = run.storage[run.start : run.stop]
         found: dict[str, Entry] = {}
         before, entry = (-1, -1), Entry(0, "")
         for path, start, stop in run.files:
@@ -203,6 +220,16 @@ class _Work:
         with self._lock:
             self._done += count
             self.progress(self._done, self.total, path)
+
+
+def _whole(run: _Run) -> memoryview:
+    data = run.storage[run.start : run.stop]
+    if len(data) != run.stop - run.start:
+        position, source = origin(run.storage, run.start + len(data))
+        raise CorruptError(
+            f"{run.stop - run.start} bytes are needed, {len(data)} are there", what=run.storage.kind, source=source, offset=position
+        )
+    return data
 
 
 def _is_plain(storage: Storage, at: int) -> bool:
