@@ -245,3 +245,24 @@ def test_links_to_folders_with_links_do_not_multiply_for_ever(tmp_path: Path) ->
             (folder / name).symlink_to(f"../d{level + 1}")
     (tmp_path / "d25").mkdir()
     assert sum(1 for _ in HostFs(tmp_path).walk()) < 2000
+
+
+def test_what_listings_leave_out_is_known(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    os.mkfifo(tmp_path / "below" / "pipe")
+    (tmp_path / "nowhere").symlink_to("nothing")
+    (tmp_path / "out").symlink_to(tmp_path.parent)
+    (tmp_path / "around").symlink_to("around")
+    (tmp_path / "below" / "up").symlink_to("..")
+    (tmp_path / "device").symlink_to("/dev/null")
+    fs = HostFs(tmp_path)
+    assert fs.left_out == {}
+    assert [path for path, _ in fs.walk()] == ["below"]
+    assert fs.left_out == {
+        "around": "a link to nowhere",
+        "below/pipe": "a pipe",
+        "below/up": "a link to a folder it lies in, or below too many other links",
+        "device": "a link that leaves the folder",
+        "nowhere": "a link to nowhere",
+        "out": "a link that leaves the folder",
+    }

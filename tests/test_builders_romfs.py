@@ -476,7 +476,7 @@ def test_names_that_cannot_be(name: str, problem: str, kind: Any) -> None:
     fs = Plain({"": [DirEntry("good", "directory", 0)], "good": [DirEntry(name, kind, 0)], f"good/{name}": []})
     with pytest.raises(FormatError, match=problem) as caught:
         RomFsImage(fs)
-    assert repr(f"good/{name}") in str(caught.value)
+    assert f"RomFS entry of good/{name}: " in str(caught.value)
 
 
 def test_the_longest_path() -> None:
@@ -492,7 +492,7 @@ def test_the_longest_path() -> None:
 
 def test_sizes_that_cannot_be() -> None:
     for size in (1 << 63, 1 << 64, -1):
-        with pytest.raises(FormatError, match=f"RomFS entry 'big': has {size} bytes"):
+        with pytest.raises(FormatError, match=f"RomFS entry of big: has {size} bytes"):
             RomFsImage(Plain({"": [DirEntry("big", "file", size)]}))
     half = [DirEntry(name, "file", 1 << 62) for name in "ab"]
     with pytest.raises(FormatError, match="the files have 0x8000000000000020 bytes with their padding"):
@@ -503,9 +503,9 @@ def test_sizes_that_cannot_be() -> None:
 
 
 def test_names_that_are_there_twice() -> None:
-    with pytest.raises(FormatError, match=r"RomFS entry 'd/a': two files have this path"):
+    with pytest.raises(FormatError, match=r"RomFS entry of d/a: two files have this path"):
         RomFsImage(Plain({"": [DirEntry("d", "directory", 0)], "d": [DirEntry(name, "file", 0) for name in ("a", "b", "a")]}))
-    with pytest.raises(FormatError, match=r"RomFS entry 'a': is a file and a directory at once"):
+    with pytest.raises(FormatError, match=r"RomFS entry of a: is a file and a directory at once"):
         RomFsImage(Plain({"": [DirEntry("a", "file", 0), DirEntry("a", "directory", 0)], "a": []}))
     twice = Plain({"": [DirEntry("é", "file", 0), DirEntry("\udcc3\udca9", "file", 0)]})  # Two spellings of the same bytes.
     with pytest.raises(FormatError, match="two files have this path"):

@@ -12,7 +12,7 @@ import pytest
 from oboromi_fs import KeySet, Nca
 from oboromi_fs.jobs import assembly, pack
 from oboromi_fs.metadata import Nacp
-from tests.command import DATA, KEYS, NSP, PROGRAM, oboromi
+from tests.command import DATA, KEYS, NSP, PROGRAM, oboromi, process_environment
 
 TICKET = DATA / "nsp" / "tk_g2.nsp"
 
@@ -306,3 +306,50 @@ def test_an_output_inside_the_source(tmp_path: Path) -> None:
     result = oboromi("pack", "romfs", tmp_path / "folder", "-o", tmp_path / "folder" / "below" / "out.bin")
     assert result.code == 2
     assert "be packed as well the next time" in result.message
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    (folder / "out").symlink_to(tmp_path)
+    warnings = [f"{folder}/out is a link that leaves the folder, and is left out", f"{folder}/pipe is a pipe, and is left out"]
+    for words in (("--dry-run",), ("-o", tmp_path / "out.romfs")):
+        result = oboromi("pack", "romfs", folder, *words)
+        assert result.code == 0
+        assert result.err.decode().splitlines()[:2] == [f"oboromi: warning: {text}" for text in warnings]
+        assert oboromi("-q", "pack", "romfs", folder, *words).err == b""
+    assert oboromi("pack", "--json", "romfs", folder, "-n").json["warnings"] == warnings
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("romfs",), "out.bin"),
+        (("romfs", "--split"), "out.bin/00"),
+        (("romfs", "--split-numbered"), "out.bi0"),
+        (("nca", "--title-id", "0100000000001000"), "out.bin"),
+        (("nca", "--title-id", "0100000000001000", "--split"), "out.bin"),
+        (("nca", "--title-id", "0100000000001000", "--split-numbered"), "out.bin"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
+)
+def test_no_room(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
+    """The error is one line that names what was to be, whatever was written on the way; and nothing is left."""
+    (tmp_path / "folder" / "romfs").mkdir(parents=True)
+    (tmp_path / "folder" / "romfs" / "big").write_bytes(bytes(1 << 20))
+    source = tmp_path / "folder" if words[0] == "nca" else tmp_path / "folder" / "romfs"
+    arguments = [sys.executable, "-m", "oboromi_fs", "pack", words[0], str(source), "-o", "out.bin", *words[1:], *KEYS]
+    limited = ["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *arguments]
+    done = subprocess.run(limited, cwd=tmp_path, capture_output=True, check=False, env=process_environment())
+    assert (done.returncode, done.stderr.decode()) == (6, f"oboromi: {named}: File too large\n")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize("words", [(), ("--split",), ("--split-numbered",)])
+@pytest.mark.parametrize("kind", ["romfs", "nsp"])
+def test_a_folder_that_is_not_there(game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, words: tuple[str, ...]) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = oboromi("pack", kind, game, "-o", "no/out.nsp", "--no-check" if kind == "nsp" else "--quiet", *words, *KEYS)
+    assert result.code == 6
+    assert result.message in {"no/out.nsp: No such file or directory", "no/out.ns0: No such file or directory"}

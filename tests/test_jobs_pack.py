@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
 import shutil
+import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,6 +42,7 @@ CARDS = sorted((DATA / "xci").glob("*.xci"))
 ARCHIVES = [*PACKAGES, *CARDS, DATA / "nsz" / "z_std.nsp"]
 STD = DATA / "nsp" / "std_g5.nsp"
 TICKET = DATA / "nsp" / "tk_g2.nsp"
+NPDM = (DATA / "exe" / "main_0100abcdef000000.npdm").read_bytes()
 UNCHECKED = PackOptions(content=ContentOptions(check=False))
 
 
@@ -413,7 +418,7 @@ def test_a_name_a_format_cannot_hold(tmp_path: Path) -> None:
     deep = tmp_path / "folder" / ("d" * 250) / ("e" * 250) / ("f" * 250)
     deep.mkdir(parents=True)
     (deep / ("g" * 200)).write_bytes(b"")
-    with pytest.raises(FormatError, match=r"RomFS entry 'd.*has at most"):
+    with pytest.raises(FormatError, match=r"RomFS entry of .*/folder/d{250}/.*has at most"):
         plan_pack("romfs", at(tmp_path / "folder"))
     with pytest.raises(IsADirectoryEntryError, match="dd"):
         plan_pack("pfs0", at(tmp_path / "folder"))
@@ -456,7 +461,7 @@ def test_a_missing_key(tmp_path: Path) -> None:
     folder = program(tmp_path / "folder")
     with pytest.raises(MissingKeyError, match="header_key"):
         plan_pack("nsp", locate(str(folder), KeySet({name: bytes(16) for name in ("key_area_key_application_00",)})))
-    with pytest.raises(MissingKeyError, match=r"key_area_key_application_1e, needed for program\.nca"):
+    with pytest.raises(MissingKeyError, match=r"key_area_key_application_1e, needed for .*folder/program\.nca "):
         plan_pack("nsp", locate(str(folder), KeySet({"header_key": bytes(32)})), PackOptions(content=ContentOptions(key_generation=31)))
 
 
@@ -506,3 +511,240 @@ def test_containers_in_containers_are_folded_back(tmp_path: Path) -> None:
     (folder / "data" / "inner.pfs0" / "a.bin").write_bytes(inner["a.bin"])
     pack("romfs", folder, tmp_path / "back", like=tmp_path / "new")
     assert (tmp_path / "back").read_bytes() == (tmp_path / "image").read_bytes()
+
+
+# What is left out, and what errors name
+
+
+def odd_things(folder: Path, elsewhere: Path) -> None:
+    """A pipe, a socket, and links that lead nowhere, out of the folder and back."""
+    (folder / "below").mkdir(exist_ok=True)
+    os.mkfifo(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as made, contextlib.chdir(folder):
+        made.bind("below/socket")
+    (folder / "nowhere").symlink_to("no such file")
+    (folder / "out").symlink_to(elsewhere)
+    (folder / "below" / "back").symlink_to(folder)
+
+
+ODD = [
+    "below/back is a link to a folder it lies in, or below too many other links, and is left out",
+    "below/socket is a socket, and is left out",
+    "nowhere is a link to nowhere, and is left out",
+    "out is a link that leaves the folder, and is left out",
+    "pipe is a pipe, and is left out",
+]
+
+
+def test_what_a_folder_has_that_no_archive_takes(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_bytes(b"a")
+    odd_things(tmp_path / "folder", tmp_path)
+    expected = [f"{tmp_path}/folder/{text}" for text in ODD]
+    plan = plan_pack("romfs", at(tmp_path / "folder"))
+    assert (plan.warnings, plan.files) == (expected, 1)
+    assert plan_pack("romfs", at(DATA / "romfs" / "tiny.st.romfs")).warnings == []
+    for number in range(10):
+        os.mkfifo(tmp_path / "folder" / f"a{number}")
+    warnings = plan_pack("romfs", at(tmp_path / "folder")).warnings
+    assert warnings == [
+        *(f"{tmp_path}/folder/a{number} is a pipe, and is left out" for number in range(5)),
+        f"{tmp_path}/folder: 10 more such paths are left out",
+    ]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["romfs", "pfs0", "hfs0", "nca", "nsp", "xci", "nro", "kip", "nso"])
+def test_every_kind_tells_what_it_leaves_out(tmp_path: Path, kind: str, linked: bool) -> None:
+    folder = tmp_path / "folder"
+    where = folder
+    if kind in ("nca", "nsp", "xci"):
+        parent = {"nca": folder, "nsp": folder, "xci": folder / "secure"}[kind]
+        program(parent, "x.nca")
+        where = parent / "x.nca" / "romfs"
+        folder = folder / "x.nca" if kind == "nca" else folder
+    else:
+        folder.mkdir()
+        if kind in ("nro", "kip", "nso"):
+            for name in ("text", "ro", "data"):
+                (folder / name).write_bytes(bytes(0x80))
+            (folder / "kip.toml").write_text(KIP)
+            if kind == "nro":
+                os.unlink(folder / "kip.toml")
+    os.mkfifo(where / "pipe")
+    if linked:
+        (where / "link").symlink_to("nowhere")
+    expected = [f"{where}/link is a link to nowhere, and is left out"] if linked else []
+    assert plan_pack(kind, at(folder)).warnings == [*expected, f"{where}/pipe is a pipe, and is left out"]
+
+
+KIP = 'name = "demo"\nprogram_id = "0x0100000000001234"\npriority = 44\nideal_core = 3\nstack_size = 0x1000\n'
+
+
+def test_what_is_left_out_of_a_title_that_is_kept(tmp_path: Path) -> None:
+    folder = unfold(STD, tmp_path / "folder")
+    (romfs,) = (path.parent for path in folder.glob("*/romfs/hello.txt"))
+    os.mkfifo(romfs / "pipe")
+    plan = plan_pack("nsp", at(folder), None, at(STD))
+    assert "built" not in how(plan).values()
+    assert plan.warnings == [f"{romfs}/pipe is a pipe, and is left out"]
+
+
+def test_files_that_are_no_part_of_a_program(tmp_path: Path) -> None:
+    for name in ("text", "ro", "data", "readme", "nro.toml"):
+        (tmp_path / name).write_bytes(bytes(0x80))
+    plan = plan_pack("nso", at(tmp_path))
+    assert plan.warnings == [f"{tmp_path}/readme is no part of a NSO, and is left out"]
+
+
+def test_problems_of_the_archive_that_is_packed(tmp_path: Path) -> None:
+    data = bytearray(STD.read_bytes())
+    data[0x10 + 0x10 : 0x10 + 0x14] = b"\xff\xff\xff\x7f"  # Where the name of the first member is.
+    (tmp_path / "odd.nsp").write_bytes(data)
+    (warning,) = plan_pack("pfs0", at(tmp_path / "odd.nsp")).warnings
+    assert warning.startswith(f"{tmp_path}/odd.nsp: entry 0: its name at 0x7fffffff")
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "expected"),
+    [
+        ("nacp", {}, ("", "is a directory")),
+        ("kip", {}, ("/text", "no such segment")),
+        ("nso", {"text": b"", "ro/": b""}, ("/ro", "is a directory, and a segment is a file")),
+        ("kip", {"text": b"", "ro": b"", "data": b""}, ("/kip.toml", "missing")),
+        ("kip", {"text": b"", "ro": b"", "data": b"", "kip.toml": b"nme = 1"}, ("/kip.toml", "did you mean name")),
+        ("kip", {"text": b"", "ro": b"", "data": b"", "kip.toml": b"="}, ("/kip.toml", "cannot be read")),
+        ("kip", {"text": b"", "ro": b"", "data": b"", "kip.toml/": b""}, ("/kip.toml", "is a directory")),
+        ("pfs0", {"sub/": b""}, ("/sub", "no folder")),
+        ("hfs0", {"sub/": b""}, ("/sub", "no folder")),
+        ("nro", {"other": b""}, ("/other", "is no asset")),
+        ("nca", {}, ("", "has none of the folders")),
+        ("nca", {"romfs/": b""}, ("", "give --title-id")),
+        ("nca", {"exefs/main.npdm": b"bad"}, ("/exefs/main.npdm", "META header")),
+        ("nsp", {"x.nca/exefs/sub/": b"", "x.nca/exefs/main.npdm": NPDM}, ("/x.nca/exefs/sub", "no folder")),
+        ("nsp", {"x.nca/other": b""}, ("/x.nca", "has none of the folders")),
+        ("nsp", {"x.nca/data/a.cnmt": b"bad"}, ("/x.nca/data/a.cnmt", "CNMT")),
+        ("nsp", {"a.tik": b"bad"}, ("/a.tik", "ticket")),
+        ("xci", {"secure/saves/": b""}, ("/secure/saves", "is an NCA")),
+        ("xci", {"other": b""}, ("/other", "is no partition")),
+    ],
+)
+@pytest.mark.parametrize("relative", [False, True])
+def test_errors_name_the_path_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, files: dict[str, bytes], expected: tuple[str, str], relative: bool
+) -> None:
+    path, text = expected
+    source = tmp_path / "some" / "source"
+    source.mkdir(parents=True)
+    for name, data in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            (source / name).mkdir()
+        else:
+            (source / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    given = "some/source" if relative else str(source)
+    with pytest.raises((FormatError, OSError)) as caught:
+        plan_pack(kind, at(given))
+    message = str(caught.value)
+    assert re.search(rf"(^|[ '\"]){re.escape(given + path)}($|[ ',:])", message), message
+    assert re.search(text, message), message
+    assert "\n" not in message
+
+
+def test_a_pipe_where_a_file_is_needed(tmp_path: Path) -> None:
+    for name in ("text", "data"):
+        (tmp_path / name).write_bytes(bytes(0x80))
+    os.mkfifo(tmp_path / "ro")
+    with pytest.raises(EntryNotFoundError, match=rf"is a pipe: .*'{tmp_path}/ro'"):
+        plan_pack("nso", at(tmp_path))
+    os.unlink(tmp_path / "ro")
+    (tmp_path / "ro").write_bytes(b"")
+    os.mkfifo(tmp_path / "kip.toml")
+    with pytest.raises(EntryNotFoundError, match=rf"is a pipe; .*'{tmp_path}/kip.toml'"):
+        plan_pack("kip", at(tmp_path))
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("kind", ["kip", "nso", "nro", "romfs", "pfs0", "hfs0", "nca", "nsp", "xci"])
+@pytest.mark.parametrize("damage", ["cut", "noise", "folder"])
+def test_a_damaged_original_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, damage: str, relative: bool) -> None:
+    samples = {"kip": "exe/test.kip", "nso": "exe/test.nso", "nro": "exe/test.nro", "romfs": "romfs/tiny.st.romfs", "xci": "xci/std.xci"}
+    samples |= {"pfs0": "pfs0/5.lh.pfs0", "hfs0": "hfs0/5.hb.hfs0", "nsp": "nsp/std_g1.nsp", "nca": "nca_forged/ctr.nca"}
+    data = (DATA / samples[kind]).read_bytes() if (DATA / samples[kind]).exists() else STD.read_bytes()
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("text", "ro", "data"):
+        (source / name).write_bytes(b"")
+    (source / "kip.toml").write_text(KIP)
+    if kind in ("nro", "nca", "nsp", "xci"):
+        shutil.rmtree(source)
+        source.mkdir()
+    (tmp_path / "some").mkdir()
+    if damage == "folder":
+        (tmp_path / "some" / "original").mkdir()
+    else:
+        (tmp_path / "some" / "original").write_bytes(data[:0x18] if damage == "cut" else bytes(0x400))
+    monkeypatch.chdir(tmp_path)
+    given = "some/original" if relative else str(tmp_path / "some" / "original")
+    with pytest.raises((FormatError, OSError)) as caught:
+        plan_pack(kind, at("source"), None, at(given))
+    assert re.search(rf"(^|[ '\"]){re.escape(given)}($|[ ',:])", str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["kip", "nso"])
+def test_an_original_with_contradictions_gives_no_fields(tmp_path: Path, kind: str) -> None:
+    data = (DATA / "exe" / f"test.{kind}").read_bytes()
+    (tmp_path / "original").write_bytes(data[: len(data) // 2])
+    for name in ("text", "ro", "data"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(FormatError, match=rf"of {tmp_path}/original at 0x0: ro ends at"):
+        plan_pack(kind, at(tmp_path), None, at(tmp_path / "original"))
+
+
+def test_a_missing_key_of_one_nca(tmp_path: Path) -> None:
+    program(tmp_path, "x.nca")
+    only_header = KeySet({"header_key": bytes(32)})
+    with pytest.raises(MissingKeyError, match=rf"key_area_key_application_00, needed for {tmp_path}/x\.nca \("):
+        plan_pack("nca", locate(str(tmp_path / "x.nca"), only_header))
+
+
+@pytest.mark.parametrize("split", ["folder", "numbered"])
+@pytest.mark.parametrize("kind", ["romfs", "nsp"])
+def test_a_part_that_cannot_be_written_is_named_by_what_was_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: Any, kind: str
+) -> None:
+    folder = program(tmp_path / "folder")
+    true_replace = os.replace
+
+    def refuse(source: str, target: str) -> None:
+        if source.endswith("whole") or kind == "nsp" or ".part" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device", source, None, target)
+        true_replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match="No space left") as caught:
+        plan_pack(kind, at(folder)).write("out.nsp", split=split)
+    assert caught.value.filename in ("out.nsp", "out.nsp/00", "out.ns0")
+    assert caught.value.filename2 is None
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_names_that_are_taken_are_seen_before_the_work(tmp_path: Path) -> None:
+    folder = program(tmp_path / "folder")
+    (tmp_path / "out.ns1").write_bytes(b"mine")
+    plan = plan_pack("nsp", at(folder))
+    seen: list[int] = []
+    with pytest.raises(FileExistsError):
+        plan.write(str(tmp_path / "out.nsp"), split="numbered", progress=lambda done, _: seen.append(done))
+    assert not seen
+    assert sorted(os.listdir(tmp_path)) == ["folder", "out.ns1"]
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    plan = plan_pack("nsp", at(program(tmp_path / "folder")))
+    with pytest.raises(OSError, match="is a device, pipe or socket"):
+        plan.write(str(tmp_path / "pipe"))
+    assert (tmp_path / "pipe").is_fifo()

@@ -31,13 +31,16 @@ class HostFs(FileSystemBase):
     """A host folder, read-only. Names are those of the host, case included.
 
     Symlinks are followed as long as they stay below the root; one that leaves it is not listed, and an UnsafePathError to open. Sockets,
-    pipes and devices are not listed either.
+    pipes and devices are not listed either. :attr:`left_out` tells which.
 
     A split archive is one file: a folder ``game.nsp`` of ``00 01 …``, or ``game.xc0`` with ``game.xc1 …`` beside it, which are not listed.
 
     Args:
         root: The folder.
         access: How its files are opened, see :class:`oboromi_fs.file.File`.
+
+    Attributes:
+        left_out: What listings have left out so far: path -> what it is, such as ``"a pipe"``.
 
     Raises:
         EntryNotFoundError: No such folder.
@@ -50,6 +53,7 @@ class HostFs(FileSystemBase):
         super().__init__()
         self.root = os.path.realpath(os.fspath(root))
         self.access: Access = access
+        self.left_out: dict[str, str] = {}
         if not os.path.isdir(self.root):
             raise NotADirectoryEntryError(os.fspath(root)) if os.path.lexists(self.root) else EntryNotFoundError(os.fspath(root))
 
@@ -119,11 +123,15 @@ class HostFs(FileSystemBase):
         further: set[str] = set()
         with os.scandir(real) as children:
             for child in sorted(children, key=lambda child: os.fsencode(child.name)):
+                inner = join(path, child.name)
                 try:
                     if child.is_symlink() and not self._inside(os.path.realpath(child.path)):
+                        self.left_out[inner] = "a link that leaves the folder"
                         continue
                     info = child.stat()
                 except OSError:  # Vanished meanwhile, or a link to nowhere: no entry.
+                    if child.is_symlink():
+                        self.left_out[inner] = "a link to nowhere"
                     continue
                 parts = self._parts(child.path) if may_be_split(child.name) else []
                 if parts:
@@ -131,11 +139,24 @@ class HostFs(FileSystemBase):
                     further.update(os.path.basename(part) for part in parts[1:] if stat.S_ISREG(info.st_mode))
                 elif stat.S_ISDIR(info.st_mode):
                     if child.is_symlink() and self._loops(path, child.path):
+                        self.left_out[inner] = "a link to a folder it lies in, or below too many other links"
                         continue
                     entries.append(DirEntry(child.name, "directory", 0))
                 elif stat.S_ISREG(info.st_mode):
                     entries.append(DirEntry(child.name, "file", info.st_size))
+                else:
+                    self.leave_out(inner, info.st_mode)
         return [entry for entry in entries if entry.name not in further] if further else entries
+
+    def leave_out(self, path: str, mode: int) -> None:
+        """Note that a listing leaves a path out because of its kind.
+
+        Args:
+            path: Where it is.
+            mode: Its ``st_mode``.
+        """
+        kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
+        self.left_out[path] = next((name for is_kind, name in kinds if is_kind(mode)), "neither a file nor a folder")
 
     def _loops(self, path: str, link: str) -> bool:
         """Whether following ``link``, found in the directory ``path``, leads back to a directory the path has passed."""

@@ -163,7 +163,7 @@ def nca_builder(
         wrong.source = wrong.source or path or "."
         raise
     except MissingKeyError as missing:
-        raise MissingKeyError(missing.key_name, f"{path or 'this NCA'} ({missing.why})", missing.where) from missing
+        raise MissingKeyError(missing.key_name, f"{path} ({missing.why})" if path else missing.why, missing.where) from missing
 
 
 def original_builder(

@@ -7,8 +7,9 @@ that a failure leaves nothing. The same sources give the same bytes, whatever th
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from oboromi_fs._extents import HFS0, PartitionArchive
 from oboromi_fs.backends.nca import Nca
@@ -26,11 +27,12 @@ from oboromi_fs.builders.xci import layout_of as card_layout_of
 from oboromi_fs.errors import FormatError, NotADirectoryEntryError, NotThisFormatError
 from oboromi_fs.file import File
 from oboromi_fs.jobs.assembly import Part, assemble, image_of
+from oboromi_fs.jobs.naming import Named, full_name, naming
 from oboromi_fs.jobs.ncafolder import ContentOptions, nca_builder, original_builder
-from oboromi_fs.jobs.programs import METADATA, kip_of, metadata_of, nro_of, nso_of
+from oboromi_fs.jobs.programs import METADATA, kip_of, left_out_of, metadata_of, nro_of, nso_of, other_files
 from oboromi_fs.jobs.refolding import Folded, Original, entries_of, rebuilt, same_tree
 from oboromi_fs.jobs.titlefolder import plan_titles
-from oboromi_fs.storage.splitting import PART_SIZE, write_split
+from oboromi_fs.storage.splitting import PART_SIZE, part_names, write_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +49,10 @@ __all__ = ["KINDS", "PackOptions", "PackPlan", "plan_pack"]
 KINDS = ("romfs", "pfs0", "hfs0", "nca", "nsp", "xci", "nro", "kip", "nso", *METADATA)
 """What can be built."""
 
+T = TypeVar("T")
+R = TypeVar("R")
 Split: TypeAlias = Literal["", "folder", "numbered"]
+_ASIDE = ".oboromi-"
 _PARTITIONS = ("update", "normal", "secure", "logo")
 
 
@@ -101,6 +106,7 @@ class PackPlan:
     _compose: Compose | None = None
     _builder: NcaBuilder | None = None
     _workers: int | None = None
+    _places: tuple[Location, ...] = ()
 
     def write(self, path: str, *, split: Split = "", part_size: int = PART_SIZE, progress: Progress | None = None) -> list[str]:
         """Write it, aside first, so that a failure leaves nothing and an older file as it was.
@@ -119,8 +125,11 @@ class PackPlan:
             OboromiFsError: Something cannot be read.
             OSError: The host refuses, such as for want of room.
         """
-        if split:
-            return self._write_split(path, split, part_size, progress)
+        path = Named(path)
+        with naming(*self._places) if self._places else nullcontext():
+            return self._write_split(path, split, part_size, progress) if split else self._write(path, progress)
+
+    def _write(self, path: str, progress: Progress | None) -> list[str]:
         if self._builder is not None:
             built = self._builder.write(path, workers=self._workers, progress=progress)
             self.parts[0].built = built
@@ -140,12 +149,18 @@ class PackPlan:
             image = image_of(self.parts, self._compose)
         if image is not None:
             return write_split(image, path, form=form, part_size=part_size, progress=told)
+        part_names(self.size, path, form=form, part_size=part_size)  # Before the work, not after it.
         from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory(prefix=".oboromi-", suffix=".part", dir=os.path.dirname(os.path.abspath(path))) as folder:
-            (whole,) = self.write(os.path.join(folder, "whole"), progress=progress)
-            with File.open(whole) as file:
-                return write_split(file, path, form=form, part_size=part_size)
+        try:
+            with TemporaryDirectory(prefix=_ASIDE, suffix=".part", dir=os.path.dirname(os.path.abspath(path))) as folder:
+                (whole,) = self._write(os.path.join(folder, "whole"), progress)
+                with File.open(whole) as file:
+                    return write_split(file, path, form=form, part_size=part_size)
+        except OSError as error:
+            if error.filename is None or f"{os.sep}{_ASIDE}" in os.fsdecode(error.filename):  # What the user knows is what was to be.
+                error.filename, error.filename2 = path, None
+            raise
 
 
 def plan_pack(kind: str, place: Location, options: PackOptions | None = None, like: Location | None = None) -> PackPlan:
@@ -163,18 +178,50 @@ def plan_pack(kind: str, place: Location, options: PackOptions | None = None, li
         MissingKeyError: A key is absent.
     """
     options = options or PackOptions()
-    original = Original(like.fs, like.path) if like is not None else None
+    others = [other for other in (like, options.icon, options.nacp, options.romfs) if other is not None]
+    with naming(place, *others):
+        plan = _plan(kind, place, options, Original(like.fs, like.path, like) if like is not None else None)
+    plan._places = (place, *others)  # noqa: SLF001
+    for each in (place, *others):
+        plan.warnings += _problems(each) + _left_out(each)
+    return plan
+
+
+def _plan(kind: str, place: Location, options: PackOptions, original: Original | None) -> PackPlan:
     if kind in _TREES:
         return _TREES[kind](place, options, original)
     if kind in METADATA:
         storage = place.fs.storage(place.path)
-        data = metadata_of(storage, place.display, kind).to_bytes()
+        data = metadata_of(storage, Named(place.display), kind).to_bytes()
         return PackPlan(kind, len(data), _image=MemoryStorage(data, place.display))
+    warnings: list[str] = []
     if kind == "nro":
         image = nro_of(place, original, icon=options.icon, nacp=options.nacp, romfs=options.romfs, check=options.content.check)
     else:
         image = {"kip": kip_of, "nso": nso_of}[kind](place, original.image if original else None, compress=options.compress)
-    return PackPlan(kind, image.size, _image=image)
+        warnings += [f"{full_name(place, path)} is no part of a {kind.upper()}, and is left out" for path in other_files(place)]
+    return PackPlan(kind, image.size, warnings=warnings, _image=image)
+
+
+_MOST_NAMED = 5
+"""How many paths that are left out are named."""
+
+
+def _problems(place: Location) -> list[str]:
+    """Warnings about what the archive that a place is, or lies in, says that cannot be."""
+    fs = place.fs.enter(place.path) if place.kind == "file" else place.fs.resolve(place.path)[0]
+    return [f"{place.display}: {problem}" for problem in getattr(fs, "problems", ())]
+
+
+def _left_out(place: Location) -> list[str]:
+    """Warnings about what is in a folder and was not listed, of which there may be very much."""
+    left_out = left_out_of(place.fs)
+    named = sorted(left_out)[:_MOST_NAMED]
+    warnings = [f"{full_name(place, path)} is {left_out[path]}, and is left out" for path in named]
+    more = len(left_out) - len(named)
+    if more:
+        warnings.append(f"{place.display}: {more} more such {'path is' if more == 1 else 'paths are'} left out")
+    return warnings
 
 
 def _tree(place: Location) -> tuple[FileSystem, str]:
@@ -187,20 +234,29 @@ def _tree(place: Location) -> tuple[FileSystem, str]:
     return entered, ""
 
 
-def _container(original: Original, what: str, wanted: type | tuple[type, ...]) -> object:
+def _container(original: Original, what: str, wanted: type[T]) -> T:
     """The original as what it has to be."""
     container = original.entered() if original.path else None
     if not isinstance(container, wanted):
         found = getattr(container, "kind", "a plain file" if original.path else "a folder")
-        raise NotThisFormatError(f"--like is to name a container of the same kind, and this is {found}", what=what, source=original.path)
+        raise NotThisFormatError(f"--like is to name a container of the same kind, and this is {found}", what=what, source=original.name)
     return container
 
 
-def _is_container(original: Original | None, what: str, wanted: type, layout: object = None) -> None:
+def _layout_of(original: Original, container: T, layout_of: Callable[[T], R]) -> R:
+    """How the original is laid out; errors name it."""
+    try:
+        return layout_of(container)
+    except FormatError as wrong:
+        wrong.source = wrong.source or original.name
+        raise
+
+
+def _is_container(original: Original | None, what: str, wanted: type[object], layout: object = None) -> None:
     if original is not None:
         container = _container(original, what, wanted)
         if layout is not None and getattr(container, "layout", None) is not layout:
-            raise NotThisFormatError("--like is to name a container of the same kind", what=what, source=original.path)
+            raise NotThisFormatError("--like is to name a container of the same kind", what=what, source=original.name)
 
 
 # Trees
@@ -258,7 +314,7 @@ def _plan_nca(place: Location, options: PackOptions, original: Original | None) 
 def _plan_nsp(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
     like = None
     if original is not None:
-        like = replace(nsp_layout_of(_container(original, "NSP", NspArchive)), names=())  # type: ignore[arg-type]
+        like = replace(_layout_of(original, _container(original, "NSP", NspArchive), nsp_layout_of), names=())
     fs, path = _tree(place)
     plan = plan_titles(fs, [(path, "")], options.content, place.fs.opener, original)
 
@@ -270,7 +326,7 @@ def _plan_nsp(place: Location, options: PackOptions, original: Original | None) 
 
 def _plan_xci(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
     if original is not None:
-        card = card_layout_of(_container(original, "XCI", XciArchive))  # type: ignore[arg-type]
+        card = _layout_of(original, _container(original, "XCI", XciArchive), card_layout_of)
         card = replace(card, partitions={name: replace(layout, names=()) for name, layout in card.partitions.items()})
     else:
         card = card_layout(fill=options.fill, keys=place.fs.keys)

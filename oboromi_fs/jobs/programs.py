@@ -11,10 +11,12 @@ from oboromi_fs.builders.kip import build_kip
 from oboromi_fs.builders.nro import build_nro, with_assets
 from oboromi_fs.builders.nso import build_nso
 from oboromi_fs.builders.romfs import RomFsImage
-from oboromi_fs.errors import EntryNotFoundError, FormatError, NotThisFormatError
+from oboromi_fs.errors import EntryNotFoundError, FormatError, IsADirectoryEntryError, NotThisFormatError
+from oboromi_fs.executables.assembling import refuse
 from oboromi_fs.executables.kip import Kip
 from oboromi_fs.executables.nro import Nro
 from oboromi_fs.executables.nso import Nso
+from oboromi_fs.jobs.naming import Named, naming
 from oboromi_fs.jobs.refolding import Original, entries_of, same_tree
 from oboromi_fs.metadata.keypath import KeyPath
 from oboromi_fs.metadata.kinds import Array, Hex, Number, Switch, Text
@@ -125,6 +127,8 @@ def _fields(fs: FileSystem, path: str, stem: str, kinds: Mapping[str, Kind]) -> 
         try:
             storage = fs.storage(inner)
         except EntryNotFoundError:
+            if inner in left_out_of(fs):
+                raise EntryNotFoundError(inner, f"is {left_out_of(fs)[inner]}; a file is needed") from None
             continue
         keys = KeyPath(stem.upper(), source=inner)
         rest = dict(_table(_text(storage, inner), inner))
@@ -147,14 +151,33 @@ def _table(text: str, name: str) -> dict[str, Any]:
     return table
 
 
+def left_out_of(fs: FileSystem) -> dict[str, str]:
+    """Return what listings of a host folder left out, and what it is; nothing for other file systems."""
+    found: dict[str, str] = getattr(getattr(fs, "fs", fs), "left_out", {})
+    return found
+
+
 def _segments(fs: FileSystem, path: str) -> list[Storage]:
+    entries_of(fs, path)  # So that it is known what else there is.
     found = []
     for name in _SEGMENTS:
         try:
             found.append(fs.storage(join(path, name)))
         except EntryNotFoundError:
-            raise EntryNotFoundError(join(path, name), "no such segment: files called text, ro and data are needed") from None
+            inner = join(path, name)
+            problem = f"is {left_out_of(fs)[inner]}" if inner in left_out_of(fs) else "no such segment"
+            raise EntryNotFoundError(inner, f"{problem}: files called text, ro and data are needed") from None
+        except IsADirectoryEntryError:
+            raise IsADirectoryEntryError(join(path, name), "is a directory, and a segment is a file") from None
     return found
+
+
+def other_files(place: Location) -> list[str]:
+    """Return the paths of what is in the folder of a KIP or NSO, and no part of it; none for what is no folder."""
+    if place.kind == "file":
+        return []
+    known = (*_SEGMENTS, *(f"{stem}.{ending}" for stem in ("kip", "nso", "nro") for ending in ("toml", "json")))  # May lie side by side.
+    return [join(place.path, entry.name) for entry in entries_of(place.fs, place.path) if entry.name not in known]
 
 
 def nso_of(place: Location, like: Storage | None = None, *, compress: bool = True) -> Storage:
@@ -172,12 +195,13 @@ def nso_of(place: Location, like: Storage | None = None, *, compress: bool = Tru
     if place.kind == "file":
         nso = Nso(place.fs.storage(place.path))
         return build_nso(*(nso.segment(segment.name) for segment in nso.segments), **_nso_fields(nso), compress=compress)
+    parts = _segments(place.fs, place.path)
     fields = _fields(place.fs, place.path, "nso", _NSO_FIELDS)
     if "module_name" in fields:
         fields["module_name"] = fields["module_name"].encode("utf-8", "surrogateescape")
-    parts = _segments(place.fs, place.path)
     if like is not None:
         before = Nso(like)
+        refuse(before.problems, "NSO header", [like])
         known = _nso_fields(before)
         known["offsets"] = _kept_offsets(known["offsets"], parts)
         fields = known | fields
@@ -222,15 +246,17 @@ def kip_of(place: Location, like: Storage | None = None, *, compress: bool = Tru
     if place.kind == "file":
         kip = Kip(place.fs.storage(place.path))
         return build_kip(*(kip.segment(segment.name) for segment in kip.segments), **_kip_fields(kip), compress=compress)
-    fields = _fields(place.fs, place.path, "kip", _KIP_FIELDS)
     parts = _segments(place.fs, place.path)
+    fields = _fields(place.fs, place.path, "kip", _KIP_FIELDS)
     if like is not None:
-        known = _kip_fields(Kip(like))
+        kip = Kip(like)
+        refuse(kip.problems, "KIP header", [like])
+        known = _kip_fields(kip)
         known["offsets"] = _kept_offsets(known["offsets"], parts)
         fields = known | fields
     for name in _KIP_NEEDED:
         if name not in fields:
-            raise FormatError("missing", what="KIP", source=join(place.path, "kip.toml"), field=name)
+            raise FormatError("missing: kip.toml or --like must say it", what="KIP", source=join(place.path, "kip.toml"), field=name)
     return build_kip(*parts, **fields, compress=compress)
 
 
@@ -277,11 +303,14 @@ def nro_of(
     """
     given: dict[str, Any] = {}
     if icon is not None:
-        given["icon"] = icon.fs.storage(icon.path)
+        with naming(icon):
+            given["icon"] = icon.fs.storage(icon.path)
     if nacp is not None:
-        given["nacp"] = _nacp(nacp.fs.storage(nacp.path), nacp.display)
+        with naming(nacp):
+            given["nacp"] = _nacp(nacp.fs.storage(nacp.path), Named(nacp.display))
     if romfs is not None:
-        given["romfs"] = _romfs(romfs)
+        with naming(romfs):
+            given["romfs"] = _romfs(romfs)
     if place.kind == "file":
         return with_assets(place.fs.storage(place.path), check=check, **given)
     assets: dict[str, Any] = _assets(place, like) | given

@@ -6,6 +6,7 @@ container is seen by comparing names and bytes, level by level, so that it does 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs._extents import HFS0, PartitionArchive
@@ -23,15 +24,17 @@ from oboromi_fs.errors import (
     NotADirectoryEntryError,
     UnsupportedError,
 )
+from oboromi_fs.jobs.naming import below, full_name, naming
 from oboromi_fs.paths import addressable, join, normalise, sort_key, split
 from oboromi_fs.protocols import DirEntry, FileSystem, Metadata, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from oboromi_fs.builders.pfs0 import PartitionLayout
     from oboromi_fs.builders.romfs.tree import Like as RomFsStyle
-    from oboromi_fs.opening import NestedFs
+    from oboromi_fs.opening import Location, NestedFs
 
 __all__ = ["Folded", "Original", "entries_of", "partition_like", "rebuilt", "romfs_style", "same_tree", "section_images"]
 
@@ -42,33 +45,49 @@ _IN_MEMORY = 1 << 28
 
 
 class Original(NamedTuple):
-    """A container, or a place in one, that something was taken from."""
+    """A container, or a place in one, that something was taken from; ``place`` is where the user found it, if it is not in the source."""
 
     fs: NestedFs
     path: str
+    place: Location | None = None
 
     def __truediv__(self, name: str) -> Original:
-        return Original(self.fs, join(self.path, name))
+        return Original(self.fs, join(self.path, name), self.place)
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return full_name(self.place, self.path) if self.place is not None else self.path
 
     @property
     def image(self) -> Storage:
-        """Its bytes; of a section of an NCA the image in it."""
-        fs, inner = self.fs.resolve(self.path)
-        if inner:
-            return fs.storage(inner)
-        raw: Storage = fs.raw  # type: ignore[attr-defined]  # Every container has it.
-        return raw
+        """Its bytes; of a section of an NCA the image in it.
+
+        Raises:
+            IsADirectoryEntryError: It is a folder.
+        """
+        with self._naming():
+            fs, inner = self.fs.resolve(self.path)
+            if inner or not hasattr(fs, "raw"):
+                return fs.storage(inner)
+            raw: Storage = fs.raw
+            return raw
 
     def entered(self) -> FileSystem | None:
         """The file system that the container holds; None if it is a plain file."""
-        return self.fs.enter(self.path)
+        with self._naming():
+            return self.fs.enter(self.path)
 
     def kind(self, name: str) -> str:
         """``file`` or ``directory``; ``""`` if there is nothing of this name."""
-        try:
-            return self.fs.metadata(join(self.path, name)).kind
-        except (EntryNotFoundError, NotADirectoryEntryError):
-            return ""
+        with self._naming():
+            try:
+                return self.fs.metadata(join(self.path, name)).kind
+            except (EntryNotFoundError, NotADirectoryEntryError):
+                return ""
+
+    def _naming(self) -> AbstractContextManager[None]:
+        return naming(self.place) if self.place is not None else nullcontext()
 
 
 class Folded(FileSystemBase):
@@ -162,7 +181,7 @@ def _directory(original: Original) -> tuple[FileSystem, str]:
     if inner and fs.metadata(inner).kind == "file":
         container = original.entered()
         if container is None:
-            raise NotADirectoryEntryError(original.path)
+            raise NotADirectoryEntryError(original.name)
         return container, ""
     return fs, inner
 
@@ -220,12 +239,14 @@ def rebuilt(fs: FileSystem, path: str, original: Original) -> Storage:
         return builder.build()[1]
     folded = {inner: rebuilt(fs, join(path, inner), original / inner) for inner in _unfolded(fs, path, original)}
     if isinstance(container, RomFs):
-        where: tuple[FileSystem, str] = (Folded(fs, path, folded), "") if folded else (fs, path)
-        return RomFsImage(*where, like=romfs_style(container))
+        style = romfs_style(container)
+        with below(path):
+            return RomFsImage(Folded(fs, path, folded), like=style) if folded else RomFsImage(fs, path, like=style)
     if isinstance(container, PartitionArchive):
         files = Folded(fs, path, folded)
         like = partition_like(container)
-        return build_hfs0(files, like=like) if container.layout is HFS0 else build_pfs0(files, like=like)
+        with below(path):
+            return build_hfs0(files, like=like) if container.layout is HFS0 else build_pfs0(files, like=like)
     raise UnsupportedError("it changed, and cannot be built from a folder here", what=getattr(container, "kind", "file"), source=path)
 
 
@@ -257,13 +278,13 @@ def section_images(
         elif replaced:
             container = (original / name).entered() if original is not None else None
             like = partition_like(container) if isinstance(container, PartitionArchive) else None
-            images[name] = build_pfs0(Folded(fs, inner, replaced), like=like)
+            with below(inner):
+                images[name] = build_pfs0(Folded(fs, inner, replaced), like=like)
         elif original is not None:
             images[name] = rebuilt(fs, inner, original / name)
-        elif name == "romfs":
-            images[name] = RomFsImage(fs, inner)
         else:
-            images[name] = build_pfs0(Folded(fs, inner))
+            with below(inner):
+                images[name] = RomFsImage(fs, inner) if name == "romfs" else build_pfs0(Folded(fs, inner))
     return images
 
 

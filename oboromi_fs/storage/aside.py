@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -35,9 +36,12 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Aside]:
         path: Where it is to be, through links. For a folder the body must say what it is to be called in it.
 
     Raises:
-        OSError: The host refuses; the error names ``path``.
+        OSError: The host refuses, or a device or pipe has this name, into which nothing can be written by position; the error names
+            ``path``.
     """
     target = os.fspath(path)
+    if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
+        raise OSError(errno.EINVAL, "is a device, pipe or socket; a file is needed, which is put in place when it is complete", target)
     folder = target if os.path.isdir(target) else os.path.dirname(os.path.realpath(target))
     aside = os.path.join(folder, f".oboromi-{os.urandom(12).hex()}.part")
     try:

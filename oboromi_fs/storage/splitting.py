@@ -61,14 +61,9 @@ def write_split(
         ...     [os.path.basename(part) for part in write_split(MemoryStorage(bytes(5)), f"{folder}/a.nsp", part_size=2)]
         ['00', '01', '02']
     """
-    if part_size <= 0:
-        message = f"a part cannot have {part_size} bytes"
-        raise ValueError(message)
     target = os.fspath(path)
-    count = max(1, -(-storage.size // part_size))
-    if count > _MOST[form]:
-        problem = f"{storage.size:#x} bytes make {count} parts of {part_size:#x}; {_MOST[form]} are the most that can be numbered"
-        raise FormatError(problem, what="split file", source=target)
+    results = part_names(storage.size, target, form=form, part_size=part_size)
+    count = len(results)
     parts = [storage.window(start * part_size, (start + 1) * part_size) for start in range(count)]
 
     def forward(part: int) -> Progress | None:
@@ -76,33 +71,79 @@ def write_split(
             return None
         return lambda written, *_: progress(part * part_size + written, storage.size, part + (written == parts[part].size), count)
 
+    asides = [f"{result}.oboromi-{os.urandom(12).hex()}.part" for result in results]
+    moves = list(zip(asides, results, strict=True))
     if form == "folder":
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, "exists already", target)
         aside = os.path.join(os.path.dirname(os.path.abspath(target)), f".oboromi-{os.urandom(12).hex()}.part")
-        os.mkdir(aside)
-        names = [f"{number:02}" for number in range(count)]
-        _write_aside(parts, [os.path.join(aside, name) for name in names], [(aside, target)], forward)
-        return [os.path.join(target, name) for name in names]
-    results = [f"{target[:-1]}{number}" for number in range(count)]
-    for there in [*results, f"{target[:-1]}{count}"]:  # A file behind the last part would be read as one more.
+        asides = [os.path.join(aside, os.path.basename(result)) for result in results]
+        moves = [(aside, target)]
+        try:
+            os.mkdir(aside)
+        except OSError as error:
+            error.filename = target
+            raise
+    _write_aside(parts, asides, results, moves, forward)
+    return results
+
+
+def part_names(
+    size: int, path: str | os.PathLike[str], *, form: Literal["folder", "numbered"] = "folder", part_size: int = PART_SIZE
+) -> list[str]:
+    """Return the paths of the parts that so many bytes will make; nothing is written.
+
+    Args:
+        size: The bytes.
+        path: As for :func:`write_split`; so are ``form`` and ``part_size``.
+        form: How the parts are named.
+        part_size: Bytes of a part.
+
+    Raises:
+        FormatError: More parts than names can number.
+        FileExistsError: Something has one of the names already.
+    """
+    if part_size <= 0:
+        message = f"a part cannot have {part_size} bytes"
+        raise ValueError(message)
+    target = os.fspath(path)
+    count = max(1, -(-size // part_size))
+    if count > _MOST[form]:
+        problem = f"{size:#x} bytes make {count} parts of {part_size:#x}; {_MOST[form]} are the most that can be numbered"
+        raise FormatError(problem, what="split file", source=target)
+    if form == "folder":
+        results = [os.path.join(target, f"{number:02}") for number in range(count)]
+        taken = [target]
+    else:
+        results = [f"{target[:-1]}{number}" for number in range(count)]
+        taken = [*results, f"{target[:-1]}{count}"]  # A file behind the last part would be read as one more.
+    for there in taken:
         if os.path.lexists(there):
             raise FileExistsError(errno.EEXIST, "exists already", there)
-    written = [f"{result}.oboromi-{os.urandom(12).hex()}.part" for result in results]
-    _write_aside(parts, written, list(zip(written, results, strict=True)), forward)
     return results
 
 
 def _write_aside(
-    parts: Sequence[Storage], written: Sequence[str], moves: Sequence[tuple[str, str]], forward: Callable[[int], Progress | None]
+    parts: Sequence[Storage],
+    written: Sequence[str],
+    results: Sequence[str],
+    moves: Sequence[tuple[str, str]],
+    forward: Callable[[int], Progress | None],
 ) -> None:
     """Write the parts, then rename; what fails takes everything with it."""
     moved: list[str] = []
     try:
         for number, (part, path) in enumerate(zip(parts, written, strict=True)):
-            write_storage(part, path, forward(number))
+            try:
+                write_storage(part, path, forward(number))
+            except OSError as error:
+                if error.filename == path:  # What the user knows is the part that was to be.
+                    error.filename = results[number]
+                raise
         for source, final in moves:
-            os.rename(source, final)
+            try:
+                os.rename(source, final)
+            except OSError as error:
+                error.filename, error.filename2 = final, None
+                raise
             moved.append(final)
     except BaseException:
         for path in (*written, *moved, *(source for source, _ in moves)):

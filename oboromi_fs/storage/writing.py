@@ -56,7 +56,13 @@ def write_storage(storage: Storage, target: int | str | bytes | os.PathLike[str]
     if isinstance(target, int):
         _Pass(storage, target, None, progress).run()
     elif isinstance(target, str | bytes | os.PathLike):
-        _write_file(storage, os.path.realpath(os.fsdecode(target)), progress)
+        name = os.fsdecode(target)
+        try:
+            _write_file(storage, os.path.realpath(name), progress)
+        except OSError as error:
+            if error.filename is None or error.filename == os.path.realpath(name):  # What the user knows is what they said.
+                error.filename, error.filename2 = name, None
+            raise
     else:
         _Pass(storage, -1, target, progress).run()
     return storage.size

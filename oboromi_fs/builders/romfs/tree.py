@@ -28,6 +28,7 @@ Where: TypeAlias = "Storage | bytes | None"
 MAX_PATH = 0x300
 """Longest path the official reader takes, in bytes, with the slash it begins with."""
 
+_ENTRY = "RomFS entry"
 _REASONS = {"": "an empty name", ".": "a name that paths take for the directory itself", "..": "a name that paths take for the parent"}
 
 
@@ -66,16 +67,18 @@ def gather(fs: FileSystem, path: PathType = "", *, like: Like = "common") -> Tre
     host = _host(fs, root)
     if host is not None:
         fs, root = host
-        tree = _scan_folder(fs, root)
-    else:
-        tree = _walk(fs, root)
-    tree = _in_order(tree, like)
-    _check(tree)
+    try:
+        tree = _in_order(_walk(fs, root) if host is None else _scan_folder(fs, root), like)
+        _check(tree)
+    except FormatError as error:
+        if error.what == _ENTRY:
+            error.source = join(root, error.source)
+        raise
     return tree
 
 
 def _refusal(path: str | bytes, problem: str) -> FormatError:
-    return FormatError(problem, what=f"RomFS entry {path if isinstance(path, str) else decode_name(path)!r}")
+    return FormatError(problem, what=_ENTRY, source=path if isinstance(path, str) else decode_name(path))
 
 
 def _check(tree: Tree) -> None:
@@ -203,13 +206,13 @@ def _host(fs: FileSystem, path: str) -> tuple[FileSystem, str] | None:
     resolve = getattr(fs, "resolve", None)
     if resolve is not None:
         fs, path = resolve(path)
-    if getattr(fs, "kind", "") != "Host" or not hasattr(fs, "host_path") or fs.metadata(path).kind != "directory":
+    if getattr(fs, "kind", "") != "Host" or not hasattr(fs, "leave_out") or fs.metadata(path).kind != "directory":
         return None
     return fs, path
 
 
 def _scan_folder(fs: Any, root: str) -> Tree:
-    """List a host folder by its bytes, which are the same in every locale, with one call to the host for each file.
+    """List a :class:`~oboromi_fs.backends.host.HostFs` by its bytes, the same in every locale, with one call to the host for each file.
 
     A directory with symbolic links in it is listed by the file system, whose business it is where they may lead.
     """
@@ -223,12 +226,15 @@ def _scan_folder(fs: Any, root: str) -> Tree:
         prefix = path + b"/" if path else b""
         below = len(directories)
         try:
-            found = _list_directory(folder + b"/" + path, prefix, directories)
+            others: list[tuple[bytes, int]] = []
+            found = _list_directory(folder + b"/" + path, prefix, directories, others)
         except FileNotFoundError:
             raise EntryNotFoundError(os.fsdecode(folder + b"/" + path), "is gone; it was there when its parent was listed") from None
         except OSError as error:
             error.filename = os.fsdecode(folder + b"/" + path)
             raise
+        for name, mode in others if found is not None else ():
+            fs.leave_out(join(root, os.fsdecode(name)), mode)
         if found is None:
             del directories[below:]
             found = []
@@ -245,8 +251,13 @@ def _scan_folder(fs: Any, root: str) -> Tree:
     return Tree(directories, files, sizes, fs, root, folder)
 
 
-def _list_directory(path: bytes, prefix: bytes, directories: list[bytes]) -> list[tuple[bytes, int]] | None:
-    """Files of a directory with their sizes, its directories added to ``directories``; None if there are symbolic links in it."""
+def _list_directory(
+    path: bytes, prefix: bytes, directories: list[bytes], others: list[tuple[bytes, int]]
+) -> list[tuple[bytes, int]] | None:
+    """Files of a directory with their sizes; None if there are symbolic links in it.
+
+    Its directories are added to ``directories``; what is neither, with its mode, to ``others``.
+    """
     files: list[tuple[bytes, int]] = []
     is_regular = stat.S_ISREG
     with os.scandir(path) as entries:
@@ -262,4 +273,6 @@ def _list_directory(path: bytes, prefix: bytes, directories: list[bytes]) -> lis
                 continue
             if is_regular(found.st_mode):
                 files.append((prefix + entry.name, found.st_size))
+            else:
+                others.append((prefix + entry.name, found.st_mode))
     return files
