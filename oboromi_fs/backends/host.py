@@ -104,6 +104,8 @@ class HostFs(FileSystemBase):
             raise NotADirectoryEntryError(path) from None
         except OSError as wrong:
             if wrong.errno in _NOWHERE:
+                if not os.path.isdir(self.root):
+                    raise OSError(errno.ESTALE, "the folder is gone; it was there when it was opened", self.root) from None
                 raise EntryNotFoundError(path) from None
             raise
         if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):

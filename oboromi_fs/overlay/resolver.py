@@ -76,12 +76,20 @@ class Resolver:
         self.layers = layers
         self.forgiving = forgiving
         self.views = [view_of(layer) for layer in layers]
-        self.problems: dict[Problem, None] = {}
+        self._problems: dict[Problem, None] = {}
         self._top_down = range(len(self.views) - 1, -1, -1)
 
     def note(self, layer: int, kind: str, path: str, text: str) -> None:
         """Remember a problem, once."""
-        self.problems.setdefault(Problem(self.layers[layer].name, kind, path, text))
+        self._problems.setdefault(Problem(self.layers[layer].name, kind, path, text))
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was found wrong with the layers so far."""
+        for layer, view in enumerate(self.views):
+            for paths in view.clashes:
+                self.note(layer, "ambiguous", paths[0], f"{' and '.join(map(repr, paths))} differ in case alone")
+        return list(self._problems)
 
     # Lookup
 
@@ -122,19 +130,20 @@ class Resolver:
 
     def _versions(self, path: str, *, everything: bool = False) -> Iterator[HiddenFile]:
         """Every version of a path, top first; those that count have no reason to be hidden."""
-        kind = reason = ""
-        top = by = -1
+        cut, why = -1, ""
+        first = {"file": -1, "directory": -1}
         for layer in self._top_down:
             meta, paths, cuts = self.find(layer, path)
+            hidden = False
             if meta is not None:
-                if not kind:
-                    kind, top = meta.kind, layer
-                elif meta.kind != kind and not reason:
-                    reason, by = kind, top
-                yield HiddenFile(Found(layer, meta, paths), reason, by)
-            if cuts and not reason:
-                reason, by = cuts, layer
-            if reason and not everything:
+                other = "directory" if meta.kind == "file" else "file"
+                by = max(cut, first[other])  # The topmost of what hides it.
+                hidden = by >= 0
+                yield HiddenFile(Found(layer, meta, paths), (why if by == cut else other) if hidden else "", by)
+                first[meta.kind] = max(first[meta.kind], layer)
+            if cuts and cut < 0:
+                cut, why = layer, cuts
+            if (hidden or cut >= 0) and not everything:
                 return
 
     # Listing
@@ -170,7 +179,7 @@ class Resolver:
         spellings: dict[str, dict[str, None]] = {}
         for layer, marked in reversed(merged):
             if self.views[layer].folds:
-                self._fold_in(layer, path, marked, listed, spellings)
+                self._fold_in(layer, marked, listed, spellings)
                 continue
             for name in marked.whiteouts:
                 listed.pop(name, None)
@@ -184,7 +193,7 @@ class Resolver:
                     spellings.setdefault(fold_case(name), {})[name] = None
         return list(listed.values())
 
-    def _fold_in(self, layer: int, path: str, marked: Marked, listed: dict[str, Listed], spellings: dict[str, dict[str, None]]) -> None:
+    def _fold_in(self, layer: int, marked: Marked, listed: dict[str, Listed], spellings: dict[str, dict[str, None]]) -> None:
         """Merge the listing of a layer that answers to any case: it provides every name that differs from its own in case alone."""
         for name in marked.whiteouts:
             for known in spellings.get(fold_case(name), ()):
@@ -193,16 +202,13 @@ class Resolver:
         for entry in marked.entries:
             groups.setdefault(fold_case(entry.name), []).append(entry)
         for folded, entries in groups.items():
-            known = [name for name in spellings.get(folded, ()) if name in listed]
-            if not known:
-                known = [entries[0].name]
-                spellings.setdefault(folded, {})[known[0]] = None
-            for name in known:
+            names = [name for name in spellings.get(folded, ()) if name in listed]
+            if not names:
+                names = [entries[0].name]
+                spellings.setdefault(folded, {})[names[0]] = None
+            for name in names:
                 entry = next((entry for entry in entries[1:] if entry.name == name), entries[0])
                 listed[name] = Listed(DirEntry(name, entry.kind, entry.size), layer, entry.name)
-            if len(entries) > 1:
-                others = " and ".join(repr(entry.name) for entry in entries)
-                self.note(layer, "ambiguous", join(path, entries[0].name), f"{others} in {path or 'the root'!r} differ in case alone")
 
 
 _ABSENT = Answer(None)

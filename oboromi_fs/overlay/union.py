@@ -68,7 +68,7 @@ class UnionFs(FileSystemBase):
     @property
     def problems(self) -> list[Problem]:
         """What was found wrong with the layers so far, where lookups and listings led."""
-        return list(self._resolver.problems)
+        return self._resolver.problems
 
     def mount(self, at: PathType, fs: FileSystem, name: str = "", **options: object) -> Layer:
         """Put a file system on top, its root at a directory of the union, which need not exist.
@@ -121,19 +121,27 @@ class UnionFs(FileSystemBase):
             IsADirectoryEntryError: The path is a directory.
         """
         canonical = normalise(path)
-        return self._provider(canonical, self._file(canonical))
+        found = self._file(canonical)
+        return self._provider(canonical, found, found.paths[0])
 
     def providers(self, path: PathType) -> tuple[Provider, ...]:
-        """Return all versions of a file that count, low to high; for a directory the layers that merge in it; none where there is none."""
+        """Return all versions of a file that count, low to high; for a directory those that merge in it; none where there is none.
+
+        A layer that has several spellings of the path has as many versions.
+        """
         canonical = normalise(path)
-        return tuple(self._provider(canonical, found) for found in reversed(self._resolver.stack(canonical)))
+        return tuple(
+            self._provider(canonical, found, inner) for found in reversed(self._resolver.stack(canonical)) for inner in found.paths[::-1]
+        )
 
     def explain(self, path: PathType) -> Explanation:
         """Return who provides a path, whom that overrides, and what is hidden by what. ``winner`` is None where there is no such path."""
         canonical = normalise(path)
         chain = self.providers(canonical)
         hidden = tuple(
-            Hidden(self._provider(canonical, version.found), version.reason, version.by) for version in self._resolver.hidden(canonical)
+            Hidden(self._provider(canonical, version.found, inner), version.reason, version.by)
+            for version in self._resolver.hidden(canonical)
+            for inner in version.found.paths[::-1]
         )
         return Explanation(canonical, chain[-1] if chain else None, chain[:-1], hidden)
 
@@ -157,8 +165,8 @@ class UnionFs(FileSystemBase):
             raise IsADirectoryEntryError(canonical)
         return self._layers[number].fs.storage(answer.paths[0])
 
-    def _provider(self, path: str, found: Found) -> Provider:
-        return provider(found.layer, self._layers[found.layer], path, found.paths[0])
+    def _provider(self, path: str, found: Found, inner: str) -> Provider:
+        return provider(found.layer, self._layers[found.layer], path, inner)
 
     # The file system
 
@@ -169,12 +177,14 @@ class UnionFs(FileSystemBase):
         return found
 
     def _missing(self, path: str) -> EntryNotFoundError | NotADirectoryEntryError:
-        parent = path.rpartition("/")[0]
-        while parent:
-            found = self._resolver.winner(parent)
-            if found is not None:
-                return EntryNotFoundError(path) if found.meta.kind == "directory" else NotADirectoryEntryError(path)
-            parent = parent.rpartition("/")[0]
+        end = path.find("/")
+        while end > 0:  # From the root down: what is missing ends it, however long the rest is.
+            found = self._resolver.winner(path[:end])
+            if found is None:
+                break
+            if found.meta.kind == "file":
+                return NotADirectoryEntryError(path)
+            end = path.find("/", end + 1)
         return EntryNotFoundError(path)
 
     def _file(self, path: str) -> Found:

@@ -27,8 +27,9 @@ _RACY = 100_000_000
 class Answer(NamedTuple):
     """What a layer says of a path.
 
-    ``meta`` is None where it has nothing there. ``paths`` are where in the layer it is: one path, or those of several directories that
-    differ in case. ``cuts`` tells why layers below do not count: ``""`` where they do, else ``"file" "whiteout" "opaque"``.
+    ``meta`` is None where it has nothing there. ``paths`` are where in the layer it is: one path, or several that differ in case, of which
+    the first is the one that counts; directories among them merge. ``cuts`` tells why layers below do not count: ``""`` where they do,
+    else ``"file" "whiteout" "opaque"``.
     """
 
     meta: Metadata | None
@@ -47,6 +48,8 @@ class View(Protocol):
     """One layer, asked by paths of the union."""
 
     folds: bool
+    clashes: dict[tuple[str, ...], None]
+    """Paths of this layer that differ in case alone, as far as listings came by them."""
 
     def find(self, path: str) -> Answer:
         """Look a canonical path up."""
@@ -74,6 +77,7 @@ class _ExactView:
 
     def __init__(self, fs: FileSystem) -> None:
         self.fs = fs
+        self.clashes: dict[tuple[str, ...], None] = {}
 
     def find(self, path: str) -> Answer:
         try:
@@ -169,6 +173,7 @@ class _FoldView:
         self._markers = markers
         self._on_host = hasattr(fs, "host_path")
         self._levels: dict[str, _Level] = {}
+        self.clashes: dict[tuple[str, ...], None] = {}
 
     def find(self, path: str) -> Answer:
         if not path:
@@ -188,17 +193,17 @@ class _FoldView:
                 return Answer(None, (), cuts)
             if depth == len(names) - 1:
                 return self._answer(path, found, cuts)
-            paths = [inner for inner, entry in found if entry.kind == "directory"]
-            if not paths:
+            if _pick("/".join(names[: depth + 1]), found)[1].kind == "file":
                 return Answer(None, (), cuts or "file")
+            paths = [inner for inner, entry in found if entry.kind == "directory"]
         return _NOTHING
 
     def _answer(self, path: str, found: list[tuple[str, DirEntry]], cuts: str) -> Answer:
         inner, entry = _pick(path, found)
-        if entry.kind == "file":
-            return Answer(self.fs.metadata(inner), (inner,), cuts)
-        others = sorted((other for other, entry in found if entry.kind == "directory" and other != inner), key=sort_key, reverse=True)
+        others = sorted((other for other, each in found if each.kind == entry.kind and other != inner), key=sort_key, reverse=True)
         paths = (inner, *others)
+        if entry.kind == "file":
+            return Answer(self.fs.metadata(inner), paths, cuts)
         if not cuts and any(self._level(each).opaque for each in paths):
             cuts = "opaque"
         return Answer(_DIRECTORY if others else self.fs.metadata(inner), paths, cuts)
@@ -215,6 +220,9 @@ class _FoldView:
             for folded, entries in level.groups.items():
                 groups.setdefault(folded, []).extend((join(parent, entry.name), entry) for entry in entries)
         entries = [entry for found in groups.values() for entry in _ordered(wanted.path, found)]
+        for found in groups.values():
+            if len(found) > 1:
+                self.clashes.setdefault(tuple(sorted((inner for inner, _ in found), key=sort_key)))
         return Marked(entries, whiteouts, opaque)
 
     def _level(self, path: str) -> _Level:
@@ -236,7 +244,11 @@ class _FoldView:
         folder = host_folder(self.fs, path)
         if folder is None:
             return None
-        found = os.stat(folder)
+        try:
+            found = os.stat(folder)
+        except FileNotFoundError:
+            self.fs.metadata(path)  # Says what is gone: this directory, or the whole layer.
+            raise
         return (found.st_mtime_ns, found.st_ctime_ns) if time.time_ns() - found.st_ctime_ns > _RACY else None
 
 
@@ -255,25 +267,29 @@ def _ordered(parent: str, found: list[tuple[str, DirEntry]]) -> list[DirEntry]:
 
 
 class _MountedView:
-    """A layer whose root is a directory of the union: the directories above are there as well."""
+    """A layer whose root is a directory of the union: the directories above are there as well, and answer by the same case policy."""
 
     def __init__(self, view: View, at: str) -> None:
         self.view = view
         self.folds = view.folds
+        self.clashes = view.clashes
         self.at = at
-        self._at = at + "/"
+        self._at = self._key(at) + "/"
+
+    def _key(self, path: str) -> str:
+        return fold_case(path) if self.folds else path
 
     def find(self, path: str) -> Answer:
-        if path == self.at:
-            return self.view.find("")
-        if path.startswith(self._at):
+        key = self._key(path) + "/"
+        if key.startswith(self._at):
             return self.view.find(path[len(self._at) :])
-        if not path or self.at.startswith(path + "/"):
-            return Answer(_DIRECTORY, (path,))
+        if not path or self._at.startswith(key):
+            return Answer(_DIRECTORY, (self.at[: len(path)],))
         return _NOTHING
 
     def listing(self, wanted: Wanted) -> Marked:
-        if wanted.path == self.at or wanted.path.startswith(self._at):
+        key = self._key(wanted.path) + "/"
+        if key.startswith(self._at):
             return self.view.listing(Wanted(wanted.path[len(self._at) :], wanted.paths))
         rest = self.at[len(wanted.path) + 1 :] if wanted.path else self.at
         return Marked([DirEntry(rest.split("/")[0], "directory", 0)], set(), opaque=False)
