@@ -31,6 +31,7 @@ _KINDS = {
     "section": "section",
     "ticket": "ticket",
     "xci": "XCI game card image",
+    "zip": "ZIP archive",
 }
 _WORDS = {
     "aes_ctr": "AES-CTR",
@@ -118,6 +119,8 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
         layers = [name for name in ("patch", "sparse", "compressed") if node[name]]
         if layers:
             yield f"stored as {', '.join(layers)}"
+    elif kind == "zip" and "methods" in node:
+        yield _packing(node)
     elif kind == "folder" and node["other_files"] + node["folders"]:
         yield f"{plural(node['other_files'], 'other files')}, {plural(node['folders'], 'folders')}"
     for key in node.get("keys", ()):
@@ -133,6 +136,13 @@ def _crypto(node: dict[str, Any]) -> str:
     status = next((key["status"] for key in node["keys"] if key["name"] == node["rights_id"]), "")
     source = {"ticket": " (ticket)", "personal ticket": " (ticket for one console)", "given": " (title.keys)"}.get(status, "")
     return f"title key {node['rights_id']}{source}"
+
+
+def _packing(node: dict[str, Any]) -> str:
+    methods = ", ".join(f"{count} {name}" for name, count in node["methods"].items())
+    encrypted = f", {node['encrypted_files']} encrypted" if node["encrypted_files"] else ""
+    held = f"{size_text(node['data_size'])} in {size_text(node['compressed_size'])}"
+    return f"{held}: {methods}{encrypted}" if methods else "empty"
 
 
 def _title(title: dict[str, Any]) -> str:

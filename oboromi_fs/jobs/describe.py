@@ -16,6 +16,7 @@ from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nca import Nca, NcaSection
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.backends.zip import ZipFs, method_name
 from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.keys import FIRST_FIRMWARE
@@ -119,6 +120,9 @@ class _Describer:
         elif isinstance(fs, RomFs):
             node["kind"] = "romfs"
             node |= _counted(fs, "") if not prefix else {}
+        elif isinstance(fs, ZipFs):
+            node["kind"] = "zip"
+            node |= _packed(fs)
         problems = list(getattr(fs, "problems", ()))
         if problems:
             node["problems"] = problems + node.get("problems", [])
@@ -344,6 +348,21 @@ def _counted(fs: FileSystem, inner: str) -> Description:
     except OboromiFsError as wrong:
         return {"problems": [str(wrong)]}
     return {"files": files, "directories": directories, "data_size": data}
+
+
+def _packed(fs: ZipFs) -> Description:
+    """What a ZIP archive holds, and how."""
+    node = _counted(fs, "")
+    if "problems" in node:  # Its directory cannot be read; the archive says so itself.
+        return {}
+    methods: dict[str, int] = {}
+    encrypted = packed = 0
+    for _, entry in fs.entries():
+        name = method_name(entry.method)
+        methods[name] = methods.get(name, 0) + 1
+        encrypted += entry.is_encrypted
+        packed += entry.compressed_size
+    return {**node, "compressed_size": packed, "methods": dict(sorted(methods.items())), "encrypted_files": encrypted}
 
 
 def _key(name: str, purpose: str, keys: KeySet, *, optional: bool = False) -> Description:

@@ -17,6 +17,7 @@ from oboromi_fs.backends.nca import Nca, NcaSection
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.contents import ContentMeta, record_type_name
 from oboromi_fs.errors import IntegrityError, OboromiFsError
 from oboromi_fs.jobs.checks import (
@@ -39,6 +40,7 @@ from oboromi_fs.jobs.checks import (
 )
 from oboromi_fs.jobs.signatures import card_signature, signatures
 from oboromi_fs.jobs.unfold import Opened
+from oboromi_fs.jobs.zipchecks import zip_crc, zip_directory
 from oboromi_fs.paths import addressable, join
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ _PAGE = 0x200
 """Bytes of a page of a game card: less than that may be missing at its end, where only filling is."""
 _MAX_DEPTH = 16
 """Containers in containers that are looked into."""
+_MAX_ZIPS = 1000
+"""ZIP archives inside other containers that are looked into: a few kilobytes can hold millions, each in the next."""
 
 
 def verify(
@@ -108,6 +112,7 @@ class _Planner:
         self.state = state
         self.digests: dict[str, Digest] = {}
         self.depth = 0
+        self.zips = 0
 
     def plan(self) -> list[Step]:
         nested, path = self.place.fs, self.place.path
@@ -119,6 +124,8 @@ class _Planner:
             container = nested.enter(path)
             if container is None:
                 unknown = misnamed(label, inner, fs.storage(inner))
+                if isinstance(fs, ZipFs):
+                    return [*unknown, zip_crc(label, fs, {label: inner}, self.state)]
                 return unknown or [now(Check(label, "format", "skipped", "a plain file: it holds no hash to check"))]
             if isinstance(fs, Nca):
                 return self._section(label, fs.section(inner))
@@ -129,8 +136,10 @@ class _Planner:
             archive = fs.partition(inner)
             complete = [label] if inner == "secure" else []
             return [*self._partition(label, archive), *self._contents({label: archive}, complete=complete)]
-        if isinstance(fs, PartitionArchive | XciArchive):
+        if isinstance(fs, PartitionArchive | XciArchive) or (isinstance(fs, ZipFs) and not inner):
             return self._container(label, fs, "")
+        if isinstance(fs, ZipFs):
+            return self._zip_files(label, fs, inner)
         return self._folder(label, fs, inner)
 
     # What a container is
@@ -183,6 +192,8 @@ class _Planner:
             return [*self._partition(label, fs), *self._contents({label: fs}, complete=[label])]
         if isinstance(fs, RomFs):
             return [self._romfs(label, fs)]
+        if isinstance(fs, ZipFs):
+            return self._zip(label, fs)
         return []
 
     # Partitions and cards
@@ -454,3 +465,31 @@ class _Planner:
             return [Check(label, "RomFS tables", "ok", f"{count_of(files, 'file')}, {count_of(directories, 'directory', 'directories')}")]
 
         return Step([task], flatten)
+
+    # ZIP
+
+    def _zip(self, label: str, fs: ZipFs) -> list[Step]:
+        if self.depth > 1:
+            self.zips += 1
+            if self.zips > _MAX_ZIPS:
+                detail = f"{_MAX_ZIPS} ZIP archives inside others were looked into, and no more are"
+                return [now(Check(label, "format", "skipped", detail, fs.raw.place(0).offset))]
+        try:
+            directory = zip_directory(label, fs)
+        except OboromiFsError as wrong:
+            return [now(failure(label, "ZIP directory", wrong))]
+        return [now(directory), *self._zip_files(label, fs, "")]
+
+    def _zip_files(self, label: str, fs: ZipFs, directory: str) -> list[Step]:
+        """The CRC-32 of every file below a directory; and what there is to check in those that are containers."""
+        start = f"{directory}/" if directory else ""
+        files = {join(label, path[len(start) :]): path for path, _ in fs.entries() if path.startswith(start)}
+        steps = [zip_crc(label, fs, files, self.state)] if files else []
+        beside = Opened()
+        for below, path in files.items():
+            try:
+                fs.storage(path)[:1]
+            except OboromiFsError:  # That it cannot be read is told with its CRC-32.
+                continue
+            steps += self._file(below, fs, path, self.place.fs.tickets_of(fs, path.rpartition("/")[0]), beside)
+        return steps

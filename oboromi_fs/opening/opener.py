@@ -12,6 +12,7 @@ from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.backends.zip import ZipFs, ends_like_zip, looks_like_zip
 from oboromi_fs.errors import (
     CorruptError,
     NotThisFormatError,
@@ -56,15 +57,18 @@ class Opener:
         return self._keys
 
     def sniff(self, storage: Storage, name: str = "") -> str | None:
-        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NRO RomFS``, or None for a plain file.
+        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NRO RomFS ZIP``, or None for a plain file.
 
         By content. The name only breaks the tie that encryption leaves: what is called ``.nca`` is one, even if the keys do not open it.
+        A ZIP archive is known by its start; by its end only if it is no other container, and lies plain in a file.
         """
         head = storage[:4].tobytes()
         if head == b"PFS0":
             return "PFS0"
         if head == b"HFS0":
             return "HFS0"
+        if head[:2] == b"PK" and looks_like_zip(storage):
+            return "ZIP"
         if head in (b"\x50\0\0\0", b"\x28\0\0\0"):  # Before XCI: a file in the image may hold HEAD where that looks for it.
             try:
                 RomFs(storage)
@@ -79,12 +83,13 @@ class Opener:
             return "XCI"
         if storage[0x10:0x14].tobytes() == b"NRO0":
             return "NRO"
-        if storage.size < HEADER_SIZE:
-            return None
         lower = name.lower()
-        if lower.endswith(".nca") or (storage.size % 0x10 == 0 and not lower.endswith(_SURELY_PLAIN) and is_nca(storage, self.keys)):
+        surely_plain = lower.endswith(_SURELY_PLAIN)
+        if storage.size >= HEADER_SIZE and (
+            lower.endswith(".nca") or (storage.size % 0x10 == 0 and not surely_plain and is_nca(storage, self.keys))
+        ):
             return "NCA"
-        return None
+        return "ZIP" if not surely_plain and ends_like_zip(storage) else None
 
     def container(
         self, storage: Storage, name: str = "", *, tickets: Callable[[bytes], Ticket | None] | None = None
@@ -111,6 +116,8 @@ class Opener:
             return RomFs(storage)
         if found == "NRO":
             return NroArchive(storage)
+        if found == "ZIP":
+            return ZipFs(storage)
         if found == "NCA":
             return Nca(storage, self.keys, tickets=tickets)
         return None

@@ -24,8 +24,10 @@ from oboromi_fs import (
     open_fs,
 )
 from oboromi_fs._forge import Encryption, HashType, hfs0, pfs0
+from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.testing import check_filesystem
 from tests import forged
+from tests.zips import BZIP2, DEFLATED, LZMA, STORED, honest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +108,22 @@ def test_romfs_without_hash_tables() -> None:
 def test_xci(put: Callable[[bytes], Storage], *, key_area: bool) -> None:
     title = forged.title_xci(key_area=key_area)
     check_filesystem(XciArchive(put(title.image)), expected={f"secure/{name}": data for name, data in forged.title_ncas().items()})
+
+
+ZIP_TREE = {path: data for path, data in forged.TREE.items() if "\udce9" not in path}  # zipfile writes no name that is not text.
+
+
+@pytest.mark.parametrize("method", [STORED, DEFLATED, BZIP2, LZMA])
+def test_zip(put: Callable[[bytes], Storage], method: int) -> None:
+    check_filesystem(ZipFs(put(honest(ZIP_TREE, method=method, dirs=forged.EMPTY_DIRS))), expected=ZIP_TREE)
+    check_filesystem(ZipFs(put(honest({}))))
+
+
+def test_zip_over_zip_over_file(put: Callable[[bytes], Storage]) -> None:
+    outer = ZipFs(put(honest({"inner.zip": honest(ZIP_TREE), "nothing": b""})))
+    check_filesystem(ZipFs(outer.storage("inner.zip")), expected=ZIP_TREE, sample=8)
+    expected = {f"inner.zip/{path}": data for path, data in ZIP_TREE.items()}
+    check_filesystem(NestedFs(outer, Opener({})), expected=expected, sample=8)
 
 
 SECTIONS: dict[str, dict[str, Any]] = {

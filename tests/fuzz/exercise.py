@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from oboromi_fs import Hfs0Archive, Location, MemoryFs, MemoryStorage, Nca, NestedFs, NspArchive, OboromiFsError, RomFs, XciArchive
+from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.paths import addressable, join
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ def inspect(fs: FileSystem) -> None:
     elif isinstance(fs, (NspArchive, Hfs0Archive)):
         for name in islice(fs.members, 20):
             attempt(fs.hash_matches, name)
+    elif isinstance(fs, ZipFs):
+        for path, entry in attempt(lambda: list(islice(fs.entries(), 20))) or ():
+            assert entry.size >= 0
+            attempt(lambda path=path: sum(len(piece) for piece in fs.checked(path)))
+        assert all(isinstance(problem, str) for problem in fs.problems)
     for walk in (fs.walk, fs.extents):  # type: ignore[attr-defined]
         attempt(lambda walk=walk: list(islice(walk(), _ENTRIES)))
 
@@ -155,4 +161,4 @@ def guarded() -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-KINDS: dict[str, Callable[..., FileSystem]] = {"pfs0": NspArchive, "hfs0": Hfs0Archive, "romfs": RomFs, "xci": XciArchive}
+KINDS: dict[str, Callable[..., FileSystem]] = {"pfs0": NspArchive, "hfs0": Hfs0Archive, "romfs": RomFs, "xci": XciArchive, "zip": ZipFs}

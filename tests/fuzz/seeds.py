@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from oboromi_fs import Hfs0Archive, KeySet, MemoryStorage, Nca, NspArchive, Opener, RomFs, XciArchive, open_fs
 from oboromi_fs._forge import ContentType, Encryption, FsType, HashType, Section, hfs0, nca, nsp, pfs0, romfs, xci
 from oboromi_fs.backends.nca import read_header
+from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.storage.xts import xts_encrypt
 from tests import forged
+from tests.zips import BZIP2, DEFLATED, LZMA, STORED, Raw, archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,6 +102,22 @@ def of_nca(data: bytes, keys: KeySet) -> Seed:
     return Seed(clear + data[0xC00:], [range(0x200, 0x350), *fs_headers], kind, Opener(keys), seal)
 
 
+def of_zip(data: bytes) -> Seed:
+    """The directory with the end record, and the local headers."""
+    hot = [range(data.index(b"PK\1\2"), len(data))]
+    at = data.find(b"PK\3\4")
+    while at >= 0 and len(hot) < 8:
+        hot.append(range(at, at + 36))
+        at = data.find(b"PK\3\4", at + 1)
+    return Seed(data, hot, ZipFs, Opener(CORPUS_KEYS), as_it_is)
+
+
+def small_zip() -> bytes:
+    text = b"the same again " * 30
+    methods = {b"a": STORED, b"d/b": DEFLATED, b"d/e/c": BZIP2, b"l": LZMA}
+    return archive([Raw(b"d/"), *[Raw(name, text, method) for name, method in methods.items()], Raw(b"p", pfs0({"x": b"1"}))])
+
+
 def small_nca(encryption: int, **options: Any) -> bytes:
     sections = [
         Section(pfs0({"main": b"main", "main.npdm": b"n" * 40}), FsType.PARTITION, encryption=encryption, block_size=0x40),
@@ -119,6 +137,8 @@ def seeds() -> dict[str, Seed]:
         "pfs0": of_partition(pfs0({"a": b"1", "b.bin": b"22", "empty": b""}), 0x18),
         "hfs0": of_partition(hfs0({"a": b"1", "b.bin": b"22", "empty": b""}), 0x40),
         "romfs": of_romfs(small_romfs()),
+        "zip": of_zip(small_zip()),
+        "zip in zip": of_zip(archive([Raw(b"z", small_zip(), DEFLATED), Raw(b"y", small_zip())])),
         "xci": of_card(xci({"update": {}, "secure": {"a.bin": b"a", "b.tik": forged.common_ticket()}})),
         "nca ctr": of_nca(small_nca(Encryption.CTR), forged.KEY_SET),
         "nca xts": of_nca(small_nca(Encryption.XTS), forged.KEY_SET),
@@ -152,4 +172,4 @@ def seeds() -> dict[str, Seed]:
     return found
 
 
-SMALL = ("pfs0", "hfs0", "romfs", "nsp")
+SMALL = ("pfs0", "hfs0", "romfs", "nsp", "zip")

@@ -131,7 +131,10 @@ def test_cut_at_every_length(name: str) -> None:
         exercise(seed.data[:size], seed.opener, seed.kind)
 
 
-@given(data=st.binary(max_size=0x300), magic=st.sampled_from([b"", b"PFS0", b"HFS0", b"\x50\0\0\0\0\0\0\0", b"\x28\0\0\0"]))
+@given(
+    data=st.binary(max_size=0x300),
+    magic=st.sampled_from([b"", b"PFS0", b"HFS0", b"\x50\0\0\0\0\0\0\0", b"\x28\0\0\0", b"PK\3\4\x14\0\0\0\0\0"]),
+)
 def test_anything_at_all(data: bytes, magic: bytes) -> None:
     seed = seeds()["nsp"]
     exercise(magic + data, seed.opener, seed.kind)
