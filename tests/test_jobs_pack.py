@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oboromi_formats.cnmt import RecordType
 from oboromi_fs.errors import (
     CorruptError,
     EntryNotFoundError,
@@ -189,7 +191,7 @@ def test_what_is_left_out_leaves_the_records(tmp_path: Path) -> None:
     shutil.rmtree(manual)
     plan = pack("nsp", folder, tmp_path / "new.nsp", like=STD)
     assert plan.warnings == [
-        f"{next(p.name for p in plan.parts if p.finish)}: {manual.name[:32]} is not there any more; its record is left out"
+        f"{folder}/{next(p.name for p in plan.parts if p.finish)}: {manual.name[:32]} is not there any more; its record is left out"
     ]
     assert not failures(tmp_path / "new.nsp")
     with open_fs(tmp_path / "new.nsp", KEYS) as game:
@@ -511,6 +513,96 @@ def test_containers_in_containers_are_folded_back(tmp_path: Path) -> None:
     (folder / "data" / "inner.pfs0" / "a.bin").write_bytes(inner["a.bin"])
     pack("romfs", folder, tmp_path / "back", like=tmp_path / "new")
     assert (tmp_path / "back").read_bytes() == (tmp_path / "image").read_bytes()
+
+
+# NCAs that are files, and that no content meta lists
+
+
+def files_of(folder: Path, *names: str) -> dict[str, Path]:
+    """NCAs of the standard package as files, by their aliases."""
+    folder.mkdir(exist_ok=True)
+    made = {}
+    with open_fs(STD, KEYS) as fs:
+        aliases = fs.aliases(fs.fs, "", "")
+        for name in names:
+            made[name] = folder / aliases[name]
+            made[name].write_bytes(fs.read_bytes(aliases[name]))
+    return made
+
+
+def records(package: Path) -> dict[str, RecordType | int]:
+    with open_fs(package, KEYS) as game:
+        (name,) = (entry.name for entry in game.read_dir("@meta/data") if entry.name.endswith(".cnmt"))
+        return {record.id.hex(): record.type for record in Cnmt.read(game.storage(f"@meta/data/{name}")).contents}
+
+
+def test_files_get_a_record_in_a_content_meta_that_is_made(tmp_path: Path) -> None:
+    files = files_of(tmp_path / "folder", "@control", "@manual", "@legal")
+    program(tmp_path / "folder")
+    plan = pack("nsp", tmp_path / "folder", tmp_path / "new.nsp")
+    assert plan.warnings == []
+    assert not failures(tmp_path / "new.nsp")
+    types = {"@control": RecordType.CONTROL, "@manual": RecordType.HTML_DOCUMENT, "@legal": RecordType.LEGAL_INFORMATION}
+    found = records(tmp_path / "new.nsp")
+    assert {name: found[path.name[:32]] for name, path in files.items()} == types
+    assert sorted(found.values()) == sorted([*types.values(), RecordType.PROGRAM])
+
+
+def test_a_title_of_files_alone_gets_a_content_meta(tmp_path: Path) -> None:
+    files_of(tmp_path / "folder", "@program", "@control")
+    pack("nsp", tmp_path / "folder", tmp_path / "new.nsp")
+    assert not failures(tmp_path / "new.nsp")
+    assert sorted(records(tmp_path / "new.nsp").values()) == [RecordType.PROGRAM, RecordType.CONTROL]
+    with open_fs(tmp_path / "new.nsp", KEYS) as game:
+        assert game.exists("@meta/data/Application_0100abcdef000000.cnmt")
+
+
+def test_a_file_that_is_not_called_by_its_hash_gets_its_name(tmp_path: Path) -> None:
+    (path,) = files_of(tmp_path / "folder", "@program").values()
+    path.rename(tmp_path / "folder" / "program.nca")
+    plan = pack("nsp", tmp_path / "folder", tmp_path / "new.nsp")
+    assert path.name in how(plan)
+    assert list(records(tmp_path / "new.nsp")) == [path.name[:32]]
+    assert not failures(tmp_path / "new.nsp")
+
+
+def test_a_content_meta_that_changes_gets_records_of_files(tmp_path: Path) -> None:
+    """It is a folder, so it is built; but one that is a file, or as in the original, stays as it is."""
+    files = files_of(tmp_path / "folder", "@program", "@control")
+    unfold(f"{STD}/@meta", tmp_path / "folder" / "meta.cnmt.nca")
+    text = next((tmp_path / "folder" / "meta.cnmt.nca" / "data").glob("*.cnmt"))
+    cnmt = Cnmt.read(text.read_bytes())
+    text.write_bytes(dataclasses.replace(cnmt, contents=cnmt.contents[:0]).to_bytes())
+    plan = pack("nsp", tmp_path / "folder", tmp_path / "new.nsp")
+    assert plan.warnings == []
+    assert sorted(records(tmp_path / "new.nsp")) == sorted(path.name[:32] for path in files.values())
+    assert not failures(tmp_path / "new.nsp")
+    shutil.rmtree(tmp_path / "folder" / "meta.cnmt.nca")
+    pack("nca", f"{tmp_path}/new.nsp/@meta", tmp_path / "folder" / "kept.cnmt.nca", like=f"{tmp_path}/new.nsp/@meta")
+    more = files_of(tmp_path / "folder", "@manual")["@manual"]
+    plan = pack("nsp", tmp_path / "folder", tmp_path / "again.nsp")
+    assert set(how(plan).values()) == {"as it is"}
+    assert plan.warnings == [f"{tmp_path}/folder/{more.name}: no content meta lists it, and those there are taken as they are"]
+
+
+def test_a_new_file_beside_what_is_kept_is_told(tmp_path: Path) -> None:
+    folder = unfold(DATA / "nsp" / "addon_std.nsp", tmp_path / "folder")
+    (path,) = files_of(folder, "@control").values()
+    plan = plan_pack("nsp", at(folder), None, at(DATA / "nsp" / "addon_std.nsp"))
+    assert set(how(plan).values()) <= {"kept", "as it is"}
+    (warning,) = plan.warnings
+    assert warning.startswith(f"{path}: no content meta lists it")
+
+
+def test_files_of_which_nothing_can_be_said(tmp_path: Path) -> None:
+    folder = program(tmp_path / "folder")
+    (folder / "noise.nca").write_bytes(b"noise" * 1000)
+    (path,) = files_of(tmp_path / "other", "@meta").values()
+    (folder / "meta.nca").write_bytes(path.read_bytes())
+    plan = plan_pack("nsp", at(folder))
+    meta, noise = plan.warnings
+    assert meta.startswith(f"{folder}/meta.nca: a content meta is called like one")
+    assert noise.startswith(f"{folder}/noise.nca: no content meta lists it, and it cannot be read")
 
 
 # What is left out, and what errors name

@@ -41,7 +41,7 @@ class Part:
         storage: Its bytes, where it is not built.
         builder: Builds it; of a Meta NCA, with hashes that are still to come.
         finish: Of a Meta NCA: returns its builder once all others are built.
-        kind: The kind of content of an NCA that is built and was in no original.
+        kind: The kind of content of an NCA that was in no original: one that is built, or a file that gets a record.
         content_id: What content records call it; None for what is no NCA.
         folder: The partition it is in.
         known: Whether the original has it.

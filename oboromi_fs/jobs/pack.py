@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from oboromi_fs.builders.pfs0 import Padding
     from oboromi_fs.builders.romfs.tree import Like as RomFsStyle
     from oboromi_fs.jobs.assembly import Compose, Progress
+    from oboromi_fs.jobs.titlefolder import TitlePlan
     from oboromi_fs.opening import Location
     from oboromi_fs.protocols import FileSystem, Storage
 
@@ -321,7 +322,7 @@ def _plan_nsp(place: Location, options: PackOptions, original: Original | None) 
     def compose(members: Sequence[tuple[Part, str, Storage]]) -> Storage:
         return build_nsp([(name, storage) for _, name, storage in members], padding=options.padding, order="given", like=like)
 
-    return _package("nsp", plan.parts, plan.warnings, compose, options)
+    return _package("nsp", plan, place, compose, options)
 
 
 def _plan_xci(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
@@ -344,12 +345,12 @@ def _plan_xci(place: Location, options: PackOptions, original: Original | None) 
         partitions = {name: [(called, storage) for part, called, storage in members if part.folder == name] for _, name in folders}
         return build_xci(partitions, card)
 
-    return _package("xci", plan.parts, plan.warnings, compose, options)
+    return _package("xci", plan, place, compose, options)
 
 
-def _package(kind: str, parts: list[Part], warnings: list[str], compose: Compose, options: PackOptions) -> PackPlan:
-    size = image_of(parts, compose).size
-    return PackPlan(kind, size, parts, warnings=warnings, _compose=compose, _workers=options.workers)
+def _package(kind: str, plan: TitlePlan, place: Location, compose: Compose, options: PackOptions) -> PackPlan:
+    warnings = [f"{full_name(place, path)}: {text}" for path, text in plan.warnings]
+    return PackPlan(kind, image_of(plan.parts, compose).size, plan.parts, warnings=warnings, _compose=compose, _workers=options.workers)
 
 
 _TREES: dict[str, Callable[[Location, PackOptions, Original | None], PackPlan]] = {

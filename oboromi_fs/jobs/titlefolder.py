@@ -1,23 +1,26 @@
 """A folder of NCAs and what goes with them, as extraction leaves a package or a partition of a card: what becomes of each member.
 
 A file is taken as it is. A folder called ``….nca`` is an NCA: kept if the original has it with the same contents, else built. The content
-meta follows: its records get hashes, ids and sizes of what is built.
+meta follows: its records get hashes, ids and sizes of what is built. Where it is built anyway, NCAs that are files
+and in no record get one.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from oboromi_formats.cnmt import MetaType, RecordType
+from oboromi_formats.nca import ContentType
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.builders.cnmt import build_cnmt, content_of, meta_image
 from oboromi_fs.builders.nca import BuiltNca, NcaBuilder, encrypt_title_key, nca_layout, rights_id_of
 from oboromi_fs.builders.nsp import package_order
-from oboromi_fs.errors import FormatError, IsADirectoryEntryError
+from oboromi_fs.errors import FormatError, IsADirectoryEntryError, MissingKeyError
 from oboromi_fs.jobs.assembly import Part
-from oboromi_fs.jobs.ncafolder import ContentOptions, cnmt_in, nca_builder, original_builder, title_id_in
+from oboromi_fs.jobs.ncafolder import ContentOptions, cnmt_in, kind_of, nca_builder, original_builder, title_id_in
 from oboromi_fs.jobs.refolding import Original, entries_of, rebuilt, same_tree
 from oboromi_fs.metadata.cnmt import Cnmt
 from oboromi_fs.metadata.ticket import TicketFile
@@ -26,7 +29,7 @@ from oboromi_fs.paths import join
 from oboromi_fs.tickets import Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from oboromi_fs.keys import KeySet
     from oboromi_fs.opening import Opener
@@ -36,6 +39,8 @@ __all__ = ["TitlePlan", "plan_titles"]
 
 _ID_DIGITS = 32
 _NO_HASH = bytes(0x20)
+_FAMILY = 12
+"""Bits in which the ids of an application, its programs and its update may differ."""
 
 
 @dataclass(slots=True)
@@ -56,11 +61,11 @@ class TitlePlan:
 
     Attributes:
         parts: The members in the order they will have.
-        warnings: What may not be meant.
+        warnings: What may not be meant: a path, and what there is to say of it.
     """
 
     parts: list[Part]
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
 
 class _Planner:
@@ -68,13 +73,15 @@ class _Planner:
 
     def __init__(self, fs: FileSystem, options: ContentOptions, opener: Opener) -> None:
         self.fs = fs
+        self.nested = fs if isinstance(fs, NestedFs) else NestedFs(fs, opener)
         self.options = options
         self.opener = opener
         self.keys: KeySet = opener.keys
         self.parts: list[Part] = []
         self.metas: list[_Meta] = []
         self.dropped: set[bytes] = set()
-        self.warnings: list[str] = []
+        self.warnings: list[tuple[str, str]] = []
+        self.opened: dict[int, Nca] = {}
 
     # Members
 
@@ -166,40 +173,97 @@ class _Planner:
         """Find out which content meta have to change, and how."""
         if any(part.builder is not None for part in self.parts):
             self._open_metas()
+        unlisted = self._unlisted()
         if not self.metas and want_meta:
-            self._new_meta()
+            self._new_meta(unlisted)
         listed = {record.id for meta in self.metas for record in meta.cnmt.contents}
         for part in self.parts:
             if part.builder is not None and not part.known and part.kind != "meta" and part.content_id not in listed:
                 self._meta_for(part).new.append(part)
+        waiting: dict[int, list[Part]] = {}
+        for part in unlisted:
+            chosen = self._meta_of_its_title(part)
+            waiting.setdefault(id(chosen), []).append(part)
+        for part in waiting.pop(id(None), []):
+            why = "which one should cannot be told" if self.metas else "those there are taken as they are"
+            self.warnings.append((part.source, f"no content meta lists it, and {why}"))
         for meta in self.metas:
             gone = [record for record in meta.cnmt.contents if record.id in self.dropped and self._find(record.id, meta) is None]
             absent = [record for record in meta.cnmt.contents if record not in gone and self._find(record.id, meta) is None]
-            self.warnings += [f"{meta.part.source}: {record.id.hex()} is not there any more; its record is left out" for record in gone]
+            self.warnings += [(meta.part.source, f"{record.id.hex()} is not there any more; its record is left out") for record in gone]
             if absent and not meta.same:
-                self.warnings += [f"{meta.part.source}: {record.id.hex()}, which it lists, is not there" for record in absent]
+                self.warnings += [(meta.part.source, f"{record.id.hex()}, which it lists, is not there") for record in absent]
             built = any(self._built(record.id, meta) is not None for record in meta.cnmt.contents)
             if gone or meta.new or built or not meta.same:
                 meta.part.storage, meta.part.how = None, "built"
+                meta.new += waiting.pop(id(meta), [])
                 meta.part.builder = meta.build(self._updated(meta, planned=True))
                 meta.part.finish = lambda meta=meta: meta.build(self._updated(meta, planned=False))
+            for part in waiting.pop(id(meta), []):
+                self.warnings.append((part.source, f"no content meta lists it, and {meta.part.name} stays as it is"))
+
+    def _unlisted(self) -> list[Part]:
+        """NCAs that are files, were in no original, and are in no content meta; none where that cannot be told."""
+        files = [
+            part for part in self.parts if part.storage is not None and part.how == "as it is" and not part.known and part.what == "NCA"
+        ]
+        metas = [part for part in files if part.name.lower().endswith(".cnmt.nca")]
+        files = [part for part in files if part not in metas]
+        if not files:
+            return []
+        listed = {record.id for meta in self.metas for record in meta.cnmt.contents}
+        nested = self.nested
+        try:
+            for part in metas:
+                if not part.kind and isinstance(nested.enter(part.source), Nca) and (inner := cnmt_in(nested, part.source)):
+                    listed |= {record.id for record in Cnmt.read(nested.storage(join(part.source, inner))).contents}
+        except (FormatError, MissingKeyError):
+            return []
+        return [part for part in files if part.content_id not in listed and self._open_file(part)]
+
+    def _open_file(self, part: Part) -> bool:
+        """Open an NCA that is a file; if it cannot be opened, nothing can be said of it in a content meta."""
+        nested, problem = self.nested, "it is no NCA"
+        try:
+            nca = nested.enter(part.source)
+        except (FormatError, MissingKeyError) as wrong:
+            nca, problem = None, str(wrong)
+        if not isinstance(nca, Nca):
+            self.warnings.append((part.source, f"no content meta lists it, and it cannot be read ({problem})"))
+            return False
+        if nca.header.content_type == ContentType.META:
+            self.warnings.append((part.source, "a content meta is called like one, ….cnmt.nca; this one is taken as a plain file"))
+            return False
+        self.opened[id(part)] = nca
+        with suppress(FormatError, MissingKeyError):  # Its header says enough for all but a few kinds.
+            part.kind = kind_of(nested, part.source)
+        if part.content_id is None:  # It is not called by its hash, and whoever installs it looks for that name.
+            whole = BuiltNca.of(nca)
+            part.name, part.content_id = whole.name, whole.content_id
+        return True
+
+    def _meta_of_its_title(self, part: Part) -> _Meta | None:
+        """The content meta that an NCA which is a file belongs in: the ids of a title and of its NCAs differ in few digits at the end."""
+        family = self.opened[id(part)].header.program_id >> _FAMILY
+        near = [meta for meta in self.metas if meta.part.folder == part.folder and meta.cnmt.title_id >> _FAMILY == family]
+        return near[0] if len(near) == 1 else None
 
     def _open_metas(self) -> None:
         """Open Meta NCAs that are files: they may list what is built."""
         for part in self.parts:
             if part.kind or part.storage is None or part.how != "as it is" or not part.name.lower().endswith(".cnmt.nca"):
                 continue
-            nested = self.fs if isinstance(self.fs, NestedFs) else NestedFs(self.fs, self.opener)
+            nested = self.nested
             if isinstance(nested.enter(part.source), Nca) and (inner := cnmt_in(nested, part.source)):
                 self._meta(part, nested, inner, Original(nested, part.source), self.options, same=True)
 
-    def _new_meta(self) -> None:
+    def _new_meta(self, unlisted: Sequence[Part]) -> None:
         """Make the content meta of a title that has none."""
-        new = [part for part in self.parts if part.builder is not None]
+        new = [part for part in self.parts if part.builder is not None or part in unlisted]
         if not new or any(part.name.lower().endswith(".cnmt.nca") for part in self.parts):
             return
-        first = new[0].builder
-        title_id = self.options.title_id if self.options.title_id is not None else first.planned().program_id if first is not None else 0
+        ids = [_outcome(part, self.opened, planned=True).program_id for part in sorted(new, key=lambda part: part.kind != "program")]
+        title_id = self.options.title_id if self.options.title_id is not None else ids[0]
         kinds = {0: MetaType.APPLICATION, 0x800: MetaType.PATCH}
         cnmt = build_cnmt(title_id, kinds.get(title_id & 0xFFF, MetaType.ADD_ON_CONTENT), [], version=self.options.title_version)
         generation, card = self.options.generation, int(self.options.card)
@@ -209,7 +273,7 @@ class _Planner:
             return NcaBuilder(layout, {"data": meta_image(changed)}, self.keys)
 
         part = Part("", "meta.cnmt.nca", "built", "Meta NCA", kind="meta", folder=new[0].folder)
-        last = max(number for number, each in enumerate(self.parts) if each.folder == part.folder and each.builder is not None)
+        last = max(number for number, each in enumerate(self.parts) if each.folder == part.folder and each in new)
         self.parts.insert(last + 1, part)
         self.metas.append(_Meta(part, cnmt, build, same=False))
 
@@ -241,11 +305,12 @@ class _Planner:
             if part is None and record.id in self.dropped:
                 continue
             if part is not None and part.builder is not None:
-                built = _outcome(part, planned=planned)
+                built = _outcome(part, self.opened, planned=planned)
                 record = replace(record, hash=built.sha256, size=built.size, content_id=None)  # noqa: PLW2901
             contents.append(record)
-        new = [(_outcome(part, planned=planned), _RECORDS.get(part.kind)) for part in meta.new]
-        contents += [content_of(built, meta.cnmt.title_id, record_type) for built, record_type in new]
+        for part in meta.new:
+            record = content_of(_outcome(part, self.opened, planned=planned), meta.cnmt.title_id, _RECORDS.get(part.kind))
+            contents.append(record if part.builder is not None else replace(record, content_id=part.content_id))
         return replace(meta.cnmt, contents=tuple(contents))
 
 
@@ -256,8 +321,11 @@ def _names(rights_id: bytes, title_id: int) -> bool:
     return rights_id[:8] == title_id.to_bytes(8, "big")
 
 
-def _outcome(part: Part, *, planned: bool) -> BuiltNca:
-    assert part.builder is not None  # noqa: S101  # For the type checker.
+def _outcome(part: Part, opened: Mapping[int, Nca], *, planned: bool) -> BuiltNca:
+    """What a record says of an NCA that is built, or that is a file; with a hash of zeros before it is needed."""
+    if part.builder is None:
+        nca = opened[id(part)]
+        return BuiltNca(_NO_HASH, part.size, nca.header.content_type, nca.header.program_id) if planned else BuiltNca.of(nca)
     if planned or part.built is None:
         return part.builder.planned()
     return part.built
