@@ -18,6 +18,7 @@ from oboromi_fs.errors import (
     OboromiFsError,
     ReadOnlyError,
 )
+from oboromi_fs.jobs.loosefile import LooseFile
 
 if TYPE_CHECKING:
     from oboromi_fs.jobs.plan import Large, PlannedFile
@@ -86,7 +87,13 @@ class KernelCopy:
 
 
 def host_file(storage: Storage) -> int:
-    """A descriptor of our own for the host file that a storage is the whole of, unchanged; -1 where it is none."""
+    """A descriptor of our own for the host file that a storage is the whole of, unchanged; -1 where it is none.
+
+    Raises:
+        OboromiFsError, OSError: It is opened only now, and cannot be, or has changed.
+    """
+    if isinstance(storage, LooseFile):
+        return storage.open()
     number = getattr(storage, "fileno", None)
     if number is None:
         return -1

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from oboromi_fs.jobs.writer import Cancel, Progress
     from oboromi_fs.protocols import FileSystem, PathType, Storage
 
-__all__ = ["CancelledError", "ExtractReport", "extract", "extract_tree", "write_file"]
+__all__ = ["CancelledError", "ExtractReport", "carry_out", "extract", "extract_tree", "write_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,24 @@ def extract(
         plan.add_directory(path)
     for extent in extents:
         plan.add_file(extent)
-    host = os.fsdecode(target)
+    writer = carry_out(plan, os.fsdecode(target), overwrite=overwrite, workers=workers, progress=progress, cancel=cancel)
+    return ExtractReport(writer.files, writer.bytes, len(plan.directories), sorted(plan.refused), time.monotonic() - started)
+
+
+def carry_out(
+    plan: Plan,
+    host: str,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> Writer:
+    """Make what is planned below a host directory: all of it, or nothing. See :func:`extract`.
+
+    Returns:
+        The writer, which tells what it did.
+    """
     staging = Staging(host)
     try:
         staging.check(plan.root, overwrite=overwrite)
@@ -118,7 +135,7 @@ def extract(
         raise
     finally:
         staging.close()
-    return ExtractReport(writer.files, writer.bytes, len(plan.directories), sorted(plan.refused), time.monotonic() - started)
+    return writer
 
 
 def _refuse_clashes(plan: Plan, staging: Staging) -> None:

@@ -11,10 +11,11 @@ import os
 from itertools import chain, pairwise
 from operator import itemgetter
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from oboromi_fs.base import WindowStorage
 from oboromi_fs.errors import CorruptError
+from oboromi_fs.jobs.loosefile import LooseFile
 from oboromi_fs.paths import unsafe_name
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from oboromi_fs.protocols import Extent, Storage
 
-__all__ = ["Directory", "Job", "Large", "Piece", "Plan", "PlannedFile", "Window"]
+__all__ = ["Attributes", "Directory", "How", "Job", "Large", "Link", "Piece", "Plan", "PlannedFile", "Window"]
 
 WINDOW = 1 << 20
 """Bytes read and decrypted in one call: large against the call, small against the processor's cache."""
@@ -83,6 +84,28 @@ class PlannedFile(NamedTuple):
         return self.directory.join(self.name)
 
 
+How: TypeAlias = Literal["hardlink", "symlink", "reflink"]
+
+
+class Link(NamedTuple):
+    """A file that is made from a host file without writing its bytes. ``storage`` has them all the same."""
+
+    directory: Directory
+    name: str
+    how: How
+    source: str
+    storage: Storage
+
+
+class Attributes(NamedTuple):
+    """What a file gets once it is written: a time, and whether those who may read it may execute it."""
+
+    directory: Directory
+    name: str
+    mtime_ns: int
+    executable: bool
+
+
 class Large:
     """A file that is copied in pieces by several threads. ``target`` and ``source`` are descriptors, -1 while closed."""
 
@@ -134,12 +157,16 @@ class Plan:
     Attributes:
         root: The directory everything goes into; its own name is empty.
         directories: All directories below the root, parents first.
+        links: Files that are linked, not written.
+        attributes: What files are to have besides their bytes.
         refused: ``(path, reason)`` of every entry that was left out.
     """
 
     def __init__(self) -> None:
         self.root = Directory()
         self.directories: list[Directory] = []
+        self.links: list[Link] = []
+        self.attributes: list[Attributes] = []
         self.refused: list[tuple[str, str]] = []
         self._known: dict[str, Directory | str] = {"": self.root}  # A refused directory is known by the reason.
         # By identity of the storage as it was given: what is really read, where it starts there, its size; and itself, to keep it alive.
@@ -169,29 +196,64 @@ class Plan:
             CorruptError: The extent does not lie inside its storage.
         """
         path, storage, offset, size = extent
+        place = self._claim(path)
+        if place is not None:
+            self._read(place, storage, offset, size)
+
+    def add_link(self, path: str, how: How, source: str, storage: Storage) -> None:
+        """Plan a file that is a link to a host file, or shares its bytes.
+
+        Args:
+            path: As that of a file.
+            how: Which kind of link.
+            source: The host file, absolute.
+            storage: Its bytes, for where the host has no such link.
+        """
+        place = self._claim(path)
+        if place is not None:
+            self.links.append(Link(*place, how, source, storage))
+
+    def read_instead(self, link: Link) -> None:
+        """Copy what the host would not link. Only before the first of :meth:`jobs` is asked for."""
+        self._read((link.directory, link.name), link.storage, 0, link.storage.size)
+
+    def set_later(self, path: str, mtime_ns: int, *, executable: bool) -> None:
+        """Plan what a file that was added last is to have besides its bytes, if it was not refused."""
+        parent, _, name = path.rpartition("/")
+        directory = self._known[parent]
+        if not isinstance(directory, str):
+            name = name if name.isascii() else _host_spelling(name)[0]
+            self.attributes.append(Attributes(directory, name, mtime_ns, executable))
+
+    def _claim(self, path: str) -> tuple[Directory, str] | None:
+        """Take the place of a file at a path, and make its parents; None, and a refusal, where it cannot be."""
         parent, separator, name = path.rpartition("/")
         directory = self._known.get(parent) if parent or not separator else "the path is absolute"
         if directory is None:
             directory = self._directory(parent)
         if isinstance(directory, str):
             self.refused.append((path, directory))
-            return
+            return None
         reason = unsafe_name(name)
         if not reason and not name.isascii():
             name, reason = _host_spelling(name)
         if reason:
             self.refused.append((path, f"the name {name!r} {reason}"))
-            return
+            return None
         children = directory.children
         if name in children:
             self.refused.append((path, "an earlier entry has this path" if children[name] is None else "a directory has this path"))
-            return
+            return None
+        children[name] = None
+        return directory, name
+
+    def _read(self, place: tuple[Directory, str], storage: Storage, offset: int, size: int) -> None:
         resolved = self._resolved.get(id(storage)) or self._resolve(storage)
         source, start, limit, _ = resolved
         if offset < 0 or size < 0 or offset + size > limit:
+            path = place[0].join(place[1])
             raise CorruptError(f"{path!r} is {size} bytes at {offset:#x}, outside {limit:#x} bytes", what="extent")
-        children[name] = None
-        source.files.append(PlannedFile(start + offset, size, directory, name))
+        source.files.append(PlannedFile(start + offset, size, *place))
 
     def _directory(self, path: str) -> Directory | str:
         """The directory at a path, made with its parents; or why it cannot be."""
@@ -263,6 +325,12 @@ class Plan:
             else:
                 kept.append(directory)
         self.directories = kept
+        linked, self.links = self.links, []
+        for link in linked:
+            if link.directory.refused:
+                self.refused.append((link.directory.join(link.name), link.directory.refused))
+            elif link.name in link.directory.children:
+                self.links.append(link)
         for source in self._sources.values():
             files: list[PlannedFile] = []
             for file in source.files:
@@ -280,7 +348,7 @@ class Plan:
 
 
 def _jobs_of(storage: Storage, files: list[PlannedFile]) -> Iterator[Job]:
-    pieces = KERNEL_PIECE if hasattr(storage, "fileno") else WINDOW
+    pieces = KERNEL_PIECE if hasattr(storage, "fileno") or isinstance(storage, LooseFile) else WINDOW
     start = stop = 0
     batch: list[PlannedFile] = []
     for file in files:

@@ -244,7 +244,7 @@ class Staging:
         if directory.children[name] is None and os.name != "nt":
             # Unlike rename, link never replaces a file that came to be since we looked. The name in the staging directory goes with it.
             try:
-                os.link(here.at(name), there.at(name), src_dir_fd=here.fd, dst_dir_fd=there.fd)
+                os.link(here.at(name), there.at(name), src_dir_fd=here.fd, dst_dir_fd=there.fd, follow_symlinks=False)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise

@@ -13,9 +13,10 @@ import time
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, TypeAlias
 
-from oboromi_fs.errors import OboromiFsError
+from oboromi_fs.errors import EntryNotFoundError, OboromiFsError
+from oboromi_fs.jobs.anchors import Anchors
 from oboromi_fs.jobs.copying import KernelCopy, host_file, read_exactly, write_at
-from oboromi_fs.jobs.hosttree import DIRECTORY_FLAGS
+from oboromi_fs.jobs.linking import make_link, set_attributes
 from oboromi_fs.jobs.plan import FILES_PER_WINDOW, WINDOW, Window
 from oboromi_fs.jobs.staging import undisturbed
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oboromi_fs.jobs.hosttree import Cursor
-    from oboromi_fs.jobs.plan import Directory, Large, Piece, Plan
+    from oboromi_fs.jobs.plan import Large, Link, Piece, Plan
 
 __all__ = ["Cancel", "CancelledError", "Progress", "Writer"]
 
@@ -40,7 +41,6 @@ _REFUSALS = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST)
 """How hosts say that they cannot have a file of this name: nothing exists in the tree but what this run made."""
 _REACH = 900
 """Characters of a relative path, at most 4 bytes each, that leave room for a name within the usual limit of 4096 bytes."""
-_ANCHORS = 8
 _BEAT = 0.05
 """Seconds between two reports of progress."""
 _NAP = 0.002
@@ -49,39 +49,6 @@ _NAP = 0.002
 
 class CancelledError(OboromiFsError):
     """The caller cancelled the work; nothing of it was left."""
-
-
-class _Anchors:
-    """The few directories deep in the tree that one thread holds open; see :attr:`Directory.anchor`."""
-
-    __slots__ = ("_open", "_top")
-
-    def __init__(self, top: int | None) -> None:
-        self._top = top
-        self._open: dict[Directory, int] = {}
-
-    def fd(self, anchor: Directory | None) -> int | None:
-        """The ``dir_fd`` that ``rel`` of a directory with this anchor is relative to."""
-        if anchor is None:
-            return self._top
-        found = self._open.get(anchor)
-        if found is not None:
-            return found
-        way: list[Directory] = []
-        step: Directory | None = anchor
-        while step is not None and step not in self._open:
-            way.append(step)
-            step = step.parent.anchor if step.parent is not None else None
-        fd = self._top if step is None else self._open[step]
-        for step in reversed(way):
-            fd = self._open[step] = os.open(step.step, DIRECTORY_FLAGS, dir_fd=fd)
-            if len(self._open) > _ANCHORS:
-                os.close(self._open.pop(next(iter(self._open))))
-        return fd
-
-    def close(self) -> None:
-        while self._open:
-            os.close(self._open.popitem()[1])
 
 
 class _Tally:
@@ -103,6 +70,10 @@ class Writer:
         target: What error messages call that directory.
         progress: Called from the calling thread, at most 20 times a second, and once at the end.
         cancel: Asked from the calling thread as often; true stops the work.
+
+    Attributes:
+        linked: The links that were made.
+        fallen_back: Links that the host would not make: these files are copied.
     """
 
     def __init__(self, plan: Plan, tree: Cursor, target: str, *, progress: Progress | None = None, cancel: Cancel | None = None) -> None:
@@ -125,6 +96,9 @@ class Writer:
         self._opened: set[Large] = set()
         self._kernel = KernelCopy()
 
+        self.linked: list[Link] = []
+        self.fallen_back: list[Link] = []
+
     @property
     def bytes(self) -> int:
         """Bytes written so far."""
@@ -133,7 +107,7 @@ class Writer:
     @property
     def files(self) -> int:
         """Files completed so far."""
-        return sum(tally.files for tally in self._tallies)
+        return sum(tally.files for tally in self._tallies) + len(self.linked)
 
     def run(self, workers: int) -> None:
         """Make everything, with that many threads at most.
@@ -144,7 +118,8 @@ class Writer:
             CancelledError: ``cancel`` said so.
         """
         self._make_directories()
-        self._total_bytes, self._total_files = self._plan.bytes, self._plan.files
+        self._make_links()
+        self._total_bytes, self._total_files = self._plan.bytes, self._plan.files + len(self.linked)
         jobs = self._total_bytes // WINDOW + self._total_files // FILES_PER_WINDOW + 1
         try:
             if min(workers, jobs) == 1:
@@ -154,6 +129,7 @@ class Writer:
         finally:
             while self._opened:
                 self._close(self._opened.pop())
+        self._set_attributes()
         if self._progress is not None:
             self._progress(self.bytes, self.bytes, self.files, self.files)
 
@@ -170,7 +146,7 @@ class Writer:
     def _make_directories(self) -> None:
         """Make the directories, parents first, and settle how each is reached."""
         self._plan.root.rel = self._tree.prefix
-        anchors = _Anchors(self._tree.fd)
+        anchors = Anchors(self._tree.fd)
         refused = False
         try:
             for number, directory in enumerate(self._plan.directories):
@@ -197,6 +173,44 @@ class Writer:
             anchors.close()
         if refused:
             self._plan.prune()
+
+    def _make_links(self) -> None:
+        """Make the links; what the host will not link is left to the copying that follows."""
+        anchors = Anchors(self._tree.fd)
+        refused = False
+        try:
+            for number, link in enumerate(self._plan.links):
+                if number % FILES_PER_WINDOW == 0:
+                    self._beat()
+                try:
+                    made = make_link(link, anchors.fd(link.directory.anchor))
+                except EntryNotFoundError:
+                    raise
+                except OSError as error:
+                    if error.errno not in _REFUSALS:
+                        raise self._named(error, link.directory.join(link.name)) from None
+                    self._plan.refuse(link.directory, link.name, _refusal(error))
+                    refused = True
+                    continue
+                (self.linked if made else self.fallen_back).append(link)
+        finally:
+            anchors.close()
+        if refused:
+            self._plan.prune()
+        for link in self.fallen_back:
+            self._plan.read_instead(link)
+
+    def _set_attributes(self) -> None:
+        anchors = Anchors(self._tree.fd)
+        # What is the source itself is not to be touched.
+        sources = {(link.directory, link.name) for link in self.linked if link.how != "reflink"}
+        try:
+            for attributes in self._plan.attributes:
+                directory, name, _, _ = attributes
+                if not directory.refused and name in directory.children and (directory, name) not in sources:
+                    set_attributes(attributes, anchors.fd(attributes.directory.anchor))
+        finally:
+            anchors.close()
 
     def _named(self, error: OSError, path: str) -> OSError:
         """The host's error, about the path the user knows."""
@@ -257,7 +271,7 @@ class Writer:
         tally = _Tally()
         self._tallies.append(tally)
         buffer = memoryview(bytearray(WINDOW))
-        anchors = _Anchors(self._tree.fd)
+        anchors = Anchors(self._tree.fd)
         try:
             while not self._stop:
                 with self._lock:
@@ -273,7 +287,7 @@ class Writer:
         finally:
             anchors.close()
 
-    def _write_window(self, window: Window, buffer: memoryview, anchors: _Anchors, tally: _Tally) -> None:
+    def _write_window(self, window: Window, buffer: memoryview, anchors: Anchors, tally: _Tally) -> None:
         start = window.start
         self._read_window(window, buffer)
         os_open, os_write, os_close = os.open, os.write, os.close
@@ -318,7 +332,7 @@ class Writer:
             if file.size:
                 read_exactly(storage, file.offset, buffer[file.offset - start : file.offset - start + file.size], file)
 
-    def _write_piece(self, piece: Piece, buffer: memoryview, anchors: _Anchors, tally: _Tally) -> None:
+    def _write_piece(self, piece: Piece, buffer: memoryview, anchors: Anchors, tally: _Tally) -> None:
         large, start, stop = piece
         with large.lock:
             if large.target < 0 and not large.refused:
@@ -337,7 +351,7 @@ class Writer:
             raise self._named(error, large.file.path) from None
         tally.files += 1
 
-    def _open(self, large: Large, anchors: _Anchors) -> None:
+    def _open(self, large: Large, anchors: Anchors) -> None:
         _, _, directory, name = large.file
         try:
             large.target = os.open(directory.rel + name, _CREATE, 0o666, dir_fd=anchors.fd(directory.anchor))
