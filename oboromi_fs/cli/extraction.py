@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import argparse
 
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.opening import Location
     from oboromi_fs.protocols import FileSystem
 
-__all__ = ["extract_arguments", "run_extract"]
+__all__ = ["check_usage", "extract_arguments", "extract_place", "run_extract"]
 
 
 def extract_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +42,25 @@ def extract_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_extract(session: Session, options: argparse.Namespace) -> int:
     """Extract a directory, container or file."""
+    check_usage(options)
+    return extract_place(session, options, session.locate(options.path, check=options.verify))
+
+
+def check_usage(options: argparse.Namespace) -> None:
+    """Refuse what makes no sense, before anything is looked at.
+
+    Raises:
+        UsageError: An option's value is out of range.
+    """
     if options.jobs is not None and options.jobs < 1:
         raise UsageError(f"-j takes a number from 1 on, not {options.jobs}")
     if not options.output:
         raise UsageError("-o takes the name of a folder, not an empty one")
+
+
+def extract_place(session: Session, options: argparse.Namespace, place: Location) -> int:
+    """Extract a place, wherever it is."""
     console = session.console
-    place = session.locate(options.path, check=options.verify)
     globs = [Glob(pattern) for pattern in options.globs]
     fs: FileSystem = place.fs
     path = place.path

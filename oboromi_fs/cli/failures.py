@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from oboromi_fs.errors import (
     EntryNotFoundError,
     IsADirectoryEntryError,
+    LayerError,
     MissingKeyError,
     NotADirectoryEntryError,
     OboromiFsError,
@@ -41,7 +42,7 @@ class Terminated(KeyboardInterrupt):  # Whatever cleans up on Ctrl-C does so on 
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code for an error that nobody handled."""
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | LayerError):  # Layers are what the command line says they are.
         return USAGE
     if isinstance(error, EntryNotFoundError | NotADirectoryEntryError | IsADirectoryEntryError):
         return NO_PATH

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from oboromi_fs.opening import Location
     from oboromi_fs.protocols import DirEntry
 
-__all__ = ["find_arguments", "ls_arguments", "run_find", "run_ls", "run_tree", "tree_arguments"]
+__all__ = [
+    "check_levels",
+    "draw_place",
+    "find_arguments",
+    "find_below",
+    "list_place",
+    "ls_arguments",
+    "run_find",
+    "run_ls",
+    "run_tree",
+    "tree_arguments",
+]
 
 _MANY_LEVELS = 32
 """A drawing of fewer levels lists directory by directory, and never looks at what is below."""
@@ -42,7 +53,11 @@ def ls_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_ls(session: Session, options: argparse.Namespace) -> int:
     """List a directory or container."""
-    place = session.locate(options.path)
+    return list_place(session, options, session.locate(options.path))
+
+
+def list_place(session: Session, options: argparse.Namespace, place: Location) -> int:
+    """List a place, wherever it is."""
     fs, path = place.fs, place.path
     if not session.is_tree(place):
         size = fs.metadata(path).size
@@ -132,9 +147,22 @@ def tree_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_tree(session: Session, options: argparse.Namespace) -> int:
     """Draw a directory or container."""
+    check_levels(options)
+    return draw_place(session, options, session.locate(options.path))
+
+
+def check_levels(options: argparse.Namespace) -> None:
+    """Refuse a drawing of no levels, before anything is looked at.
+
+    Raises:
+        UsageError: ``-L`` is out of range.
+    """
     if options.levels is not None and options.levels < 1:
         raise UsageError(f"-L takes a number from 1 on, not {options.levels}")
-    place = session.locate(options.path)
+
+
+def draw_place(session: Session, options: argparse.Namespace, place: Location) -> int:
+    """Draw a place, wherever it is."""
     if not session.is_tree(place):
         raise NotADirectoryEntryError(place.display, "a plain file, which has no tree")
     rows = in_path_order((inner, entry.kind, entry.size) for inner, entry in _below(place, options.levels))
@@ -253,7 +281,11 @@ def find_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_find(session: Session, options: argparse.Namespace) -> int:
     """Find paths by patterns."""
-    place = session.locate(options.path)
+    return find_below(session, options, session.locate(options.path))
+
+
+def find_below(session: Session, options: argparse.Namespace, place: Location) -> int:
+    """Find paths below a place, wherever it is."""
     if not session.is_tree(place):
         raise NotADirectoryEntryError(place.display, "a plain file, with nothing below it")
     globs = [Glob(pattern) for pattern in options.globs]

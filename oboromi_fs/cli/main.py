@@ -42,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _execute(arguments: list[str], console: Console) -> int:
-    from oboromi_fs.cli.arguments import module, parse
+    from oboromi_fs.cli.arguments import parse
     from oboromi_fs.cli.session import Session
 
-    verb, options = parse(arguments, console)
+    run, options = parse(arguments, console)
     session = Session(console, key_files=options.keys, base=options.base, json=options.json)
     try:
-        code: int = getattr(module(verb), f"run_{verb}")(session, options)
+        code = run(session, options)
         console.flush()
     finally:
         session.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.console import plural, size_text
 from oboromi_fs.cli.failures import DONE, UsageError
+from oboromi_fs.cli.outputs import check_name, check_place
 from oboromi_fs.cli.progress import Progress
-from oboromi_fs.errors import IsADirectoryEntryError
+from oboromi_fs.errors import IsADirectoryEntryError, NotADirectoryEntryError
 from oboromi_fs.jobs.ncafolder import ContentOptions
 from oboromi_fs.jobs.pack import KINDS, PackOptions, plan_pack
 
@@ -71,7 +71,8 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Build a container, an executable or a metadata file. SRC is a folder, or a place inside a container; for metadata a TOML or JSON\n"
         "text. Packages and cards are built of what `extract -r` leaves: files are taken as they are, each folder called ….nca becomes an\n"
-        "NCA, and the content meta follows. The result is written aside and put in place when it is complete."
+        "NCA, and the content meta follows. The result is written aside and put in place when it is complete: a file that is called OUT already is\n"
+        "replaced then, and stays if anything fails. What is read is never replaced, nor is what --split would write to."
     )
     parser.epilog = _EPILOG
     parser.add_argument("kind", metavar="KIND", choices=KINDS, help=" ".join(KINDS))
@@ -82,11 +83,11 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
     add("-n", "--dry-run", action="store_true", help="show the plan, and write nothing")
     add("-j", "--jobs", type=int, metavar="N", help="threads at most")
     add("--split", action="store_true", help="parts below 4 GiB in a folder called OUT")
-    add("--split-numbered", action="store_true", help="parts below 4 GiB side by side, such as game.ns0, game.ns1")
+    add("--split-numbered", action="store_true", help="parts below 4 GiB side by side: game.ns0, game.ns1 … for game.nsp, .xc0 … for .xci")
     group = parser.add_argument_group("NCA, NSP, XCI").add_argument
     group("--title-id", metavar="HEX", help="of what does not say it itself")
     group("--title-version", type=int, metavar="N", help="of a title that has no content meta yet")
-    group("--key-generation", type=int, metavar="N", help="1 by default")
+    group("--key-generation", type=int, metavar="N", help="0 to 32; 1 by default")
     group("--content-type", choices=sorted(_CONTENTS), help="what an NCA is for, where its folder does not show it")
     group("--title-key", metavar="HEX", help="encrypt with this key; an NSP gets a ticket")
     group("--rights-id", metavar="HEX", help="that names the title key")
@@ -110,16 +111,20 @@ def run_pack(session: Session, options: argparse.Namespace) -> int:
     console = session.console
     place = session.locate(options.source)
     like = session.locate(options.like) if options.like is not None else None
-    plan = plan_pack(options.kind, place, _pack_options(session, options), like)
+    chosen = _pack_options(session, options)
+    if options.output is not None:
+        inputs = {"SRC": place, "--like": like, "--icon": chosen.icon, "--nacp": chosen.nacp, "--romfs": chosen.romfs}
+        check_place(options.output, options.kind, inputs)
+    try:
+        plan = plan_pack(options.kind, place, chosen, like)
+    except (IsADirectoryEntryError, NotADirectoryEntryError) as wrong:  # It is there, but not of the shape that this kind is made of.
+        raise UsageError(str(wrong)) from wrong
     for text in plan.warnings:
         console.warn(text)
     written: list[str] = []
     if not options.dry_run:
-        if os.path.isdir(options.output) and options.kind != "nca":
-            raise IsADirectoryEntryError(options.output)
-        split: Split = "numbered" if options.split_numbered else "folder" if options.split else ""
         with Progress(console, "packing") as progress:
-            written = plan.write(options.output, split=split, progress=progress.update)
+            written = plan.write(options.output, split=_split(options), progress=progress.update)
     if session.json:
         console.json(_document(plan, options, written))
     elif options.dry_run:
@@ -145,8 +150,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         value = getattr(options, option)
         if value is not None and not (option == "alignment") <= value <= most:
             raise UsageError(f"--{option.replace('_', '-')} is a number from {int(option == 'alignment')} to {most:#x}, not {value}")
-    if options.output is not None and _lies_in(options.output, options.source):
-        raise UsageError(f"{options.output} would lie in {options.source}, and be packed as well the next time")
+    if options.output is not None:
+        check_name(options.output, options.kind, _split(options))
     for name, kinds in _GROUPS.items():
         given = getattr(options, name)
         if given is None or given is False:
@@ -162,12 +167,12 @@ _BOUNDS = {"alignment": 1 << 30, "hashed": 0xFFFFFFFF, "title_version": 0xFFFFFF
 """Largest numbers that options take."""
 
 
-def _lies_in(output: str, source: str) -> bool:
-    """Whether a file to be written is below the host folder that is packed."""
-    folder = os.path.realpath(source)
-    return os.path.isdir(folder) and os.path.realpath(output).startswith(os.path.join(folder, ""))
+def _split(options: argparse.Namespace) -> Split:
+    return "numbered" if options.split_numbered else "folder" if options.split else ""
 
 
+_GENERATIONS = 32
+"""The most master keys there are names for."""
 _OF_LIKE = ("style", "padding", "alignment", "hashed", "full")
 
 
@@ -176,8 +181,8 @@ def _pack_options(session: Session, options: argparse.Namespace) -> PackOptions:
         return session.locate(path) if path is not None else None
 
     generation = options.key_generation
-    if generation is not None and not 0 <= generation <= 0xFF:
-        raise UsageError(f"--key-generation is a number from 0 to 255, not {generation}")
+    if generation is not None and not 0 <= generation <= _GENERATIONS:
+        raise UsageError(f"--key-generation is a number from 0 to {_GENERATIONS}, not {generation}")
     if options.rights_id is not None and options.title_key is None and options.plain:
         raise UsageError("--rights-id names a key, and --plain wants none")
     title_id = _hex(options.title_id, "--title-id", 8)

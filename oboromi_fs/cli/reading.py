@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from oboromi_fs.cli.console import Console
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.opening import Location
     from oboromi_fs.protocols import Storage
 
-__all__ = ["cat_arguments", "run_cat", "run_stat", "stat_arguments", "storage_chain"]
+__all__ = ["cat_arguments", "run_cat", "run_stat", "stat_arguments", "storage_chain", "write_place"]
 
 _CHUNK = 1 << 20
 _KERNEL_CHUNK = 1 << 26
@@ -92,13 +93,18 @@ def cat_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_cat(session: Session, options: argparse.Namespace) -> int:
     """Write the bytes of a file to stdout, in bounded memory."""
+    return write_place(session, options, session.locate(options.path))
+
+
+def write_place(session: Session, options: argparse.Namespace, place: Location) -> int:
+    """Write a file to stdout, wherever it is."""
     if options.form is not None:
-        return _write_text(session, options)
+        return _write_text(session, options, place)
     wanted = _range(options.range) if options.range is not None else slice(None)
-    storage = session.storage(session.locate(options.path))
+    storage = session.storage(place)
     start, stop, _ = wanted.indices(storage.size)
     if session.json:
-        _write_document(session.console, options.path, storage, start, max(start, stop))
+        _write_document(session.console, place.display, storage, start, max(start, stop))
     elif start < stop:
         _copy(storage, start, stop, session.console)
     return DONE
@@ -117,14 +123,13 @@ def _write_document(console: Console, path: str, storage: Storage, start: int, s
     console.write('"\n}\n')
 
 
-def _write_text(session: Session, options: argparse.Namespace) -> int:
+def _write_text(session: Session, options: argparse.Namespace, place: Location) -> int:
     """Write metadata as text to stdout."""
     from oboromi_fs.jobs.programs import read_metadata
     from oboromi_fs.metadata import dumps_json, dumps_toml
 
     if options.range is not None:
         raise UsageError("--range is of bytes, and --as makes text")
-    place = session.locate(options.path)
     value = read_metadata(session.storage(place), place.display)
     session.console.write(dumps_toml(value) if options.form == "toml" and not session.json else dumps_json(value))
     return DONE

@@ -10,6 +10,7 @@ from oboromi_fs.paths import split
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from oboromi_fs.base import FileSystemBase
     from oboromi_fs.cli.console import Console
     from oboromi_fs.opening import Location, Opener
     from oboromi_fs.protocols import FileSystem, Storage
@@ -33,7 +34,7 @@ class Session:
         self.base = base
         self.json = json
         self._opener: Opener | None = None
-        self._places: list[Location] = []
+        self._open: list[FileSystemBase] = []
 
     def opener(self, *, check: bool = False) -> Opener:
         """Return what opens containers, with the user's keys; they are read when the first one is needed.
@@ -74,8 +75,12 @@ class Session:
         from oboromi_fs.opening import locate
 
         place = locate(path, opener=self.opener(check=check))
-        self._places.append(place)
+        self.keep(place.fs)
         return place
+
+    def keep(self, fs: FileSystemBase) -> None:
+        """Close a file system with the session."""
+        self._open.append(fs)
 
     def is_tree(self, place: Location) -> bool:
         """Whether a place can be listed: a directory, or a container.
@@ -105,7 +110,7 @@ class Session:
                 fs: FileSystem | None = place.fs.enter(path) if place.fs.metadata(path).kind == "file" else place.fs.resolve(path)[0]
             except (OboromiFsError, OSError):
                 fs = None
-            if fs is not None and id(fs) not in told:
+            if fs is not None and id(fs) not in told and getattr(fs, "kind", "") != "Union":  # Whose layers are told of at the end.
                 told.add(id(fs))
                 for problem in getattr(fs, "problems", ()):
                     self.console.warn(f"{place.display}: {problem}")
@@ -115,5 +120,5 @@ class Session:
 
     def close(self) -> None:
         """Close every file that was opened."""
-        while self._places:
-            self._places.pop().fs.close()
+        while self._open:
+            self._open.pop().close()

@@ -23,7 +23,7 @@ from oboromi_fs.protocols import DirEntry, Metadata, Storage
 if TYPE_CHECKING:
     from oboromi_fs.file import Access
 
-__all__ = ["Location", "locate", "open_fs"]
+__all__ = ["Location", "locate", "open_fs", "open_location"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,16 @@ def open_fs(
         if container is None:
             raise NotThisFormatError("none of the known containers", what="storage")
         return NestedFs(container, opener)
-    place = locate(path, opener=opener)
+    return open_location(locate(path, opener=opener))
+
+
+def open_location(place: Location) -> NestedFs:
+    """Open a place as a file system of its own, which closes what the place was reached by.
+
+    Raises:
+        NotADirectoryEntryError: A plain file.
+        FormatError, MissingKeyError: A container that cannot be opened.
+    """
     if not place.path:
         return place.fs
     try:
@@ -161,6 +170,4 @@ def open_fs(
     except BaseException:
         place.fs.close()
         raise
-    if not inner:
-        return NestedFs(fs, opener, owned=[place.fs])
-    return NestedFs(SubFs(fs, inner), opener, owned=[place.fs])
+    return NestedFs(SubFs(fs, inner) if inner else fs, place.fs.opener, owned=[place.fs])

@@ -1,0 +1,159 @@
+"""``overlay ls tree cat find find-file extract``: the merged view, read like any folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oboromi_fs.cli.failures import DONE, NO, UsageError
+from oboromi_fs.cli.listing import check_levels, draw_place, in_path_order, list_place, write_entries
+from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
+from oboromi_fs.overlay.keys import fold_key
+from oboromi_fs.paths import Glob, normalise
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from oboromi_fs.cli.session import Session
+    from oboromi_fs.opening import Location
+
+__all__ = ["run_cat", "run_extract", "run_find", "run_find_file", "run_ls", "run_tree"]
+__all__ += ["cat_arguments", "extract_arguments", "find_arguments", "find_file_arguments", "ls_arguments", "tree_arguments"]
+
+
+def _on_place(session: Session, options: argparse.Namespace, act: Callable[[Session, argparse.Namespace, Location], int]) -> int:
+    overlay = open_overlay(session, options)
+    return overlay.finish(act(session, options, overlay.place(options.path)))
+
+
+def ls_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``overlay ls`` takes."""
+    parser.description = "The names in a directory of the merged view, in path order. Whiteouts and the names they hide are not among them."
+    parser.add_argument("path", metavar="PATH", nargs="?", default="", help="the root, where it is not given")
+    parser.add_argument("--long", action="store_true", help="kind, size in bytes, and how it is stored")
+    parser.add_argument("-R", "--recursive", action="store_true", help="everything below, as relative paths")
+    stack_arguments(parser)
+
+
+def run_ls(session: Session, options: argparse.Namespace) -> int:
+    """List a directory of the merged view."""
+    return _on_place(session, options, list_place)
+
+
+def tree_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``overlay tree`` takes."""
+    parser.description = "A drawing of the merged view, or of what is below PATH."
+    parser.add_argument("path", metavar="PATH", nargs="?", default="")
+    parser.add_argument("-L", "--levels", type=int, metavar="N", help="go down so many levels only")
+    stack_arguments(parser)
+
+
+def run_tree(session: Session, options: argparse.Namespace) -> int:
+    """Draw the merged view."""
+    check_levels(options)
+    return _on_place(session, options, draw_place)
+
+
+def cat_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``overlay cat`` takes."""
+    from oboromi_fs.cli.reading import cat_arguments as plain
+
+    plain(parser)
+    parser.description = "The bytes of a file of the merged view, or a range of them, to stdout; or one layer's version of it."
+    parser.add_argument("--from", dest="version", metavar="LAYER", help="the version of this layer, be it overridden or hidden")
+    stack_arguments(parser)
+
+
+def run_cat(session: Session, options: argparse.Namespace) -> int:
+    """Write the bytes of a file to stdout."""
+    from oboromi_fs.backends.memory import MemoryFs
+    from oboromi_fs.cli.reading import write_place
+    from oboromi_fs.opening import Location, NestedFs
+
+    if options.version is None:
+        return _on_place(session, options, write_place)
+    overlay = open_overlay(session, options)
+    storage = overlay.union.storage_in(options.version, options.path)
+    name = normalise(options.path).rpartition("/")[2]
+    alone = Location(NestedFs(MemoryFs({name: storage}), session.opener()), name, options.path, "")
+    return overlay.finish(write_place(session, options, alone))
+
+
+def extract_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``overlay extract`` takes."""
+    from oboromi_fs.cli.extraction import extract_arguments as plain
+
+    plain(parser)
+    parser.description = "Write what is below PATH of the merged view into a folder: all of it, or nothing; of a file, the file itself."
+    stack_arguments(parser)
+
+
+def run_extract(session: Session, options: argparse.Namespace) -> int:
+    """Extract from the merged view."""
+    from oboromi_fs.cli.extraction import check_usage, extract_place
+
+    check_usage(options)
+    return _on_place(session, options, extract_place)
+
+
+def find_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``overlay find`` takes."""
+    parser.description = (
+        "The paths of the merged view that match. * and ? stay inside a name, ** crosses directories; a pattern without / matches names\n"
+        "at any depth; case counts unless -i is given. Exit code 1 if nothing matches."
+    )
+    parser.add_argument("globs", metavar="GLOB", nargs="*")
+    parser.add_argument("-i", "--ignore-case", action="store_true", help="fold the case of ASCII letters")
+    parser.add_argument("-e", "--regex", metavar="RE", help="files whose path has a match of a regular expression, whatever its case")
+    stack_arguments(parser)
+
+
+def run_find(session: Session, options: argparse.Namespace) -> int:
+    """Find paths by patterns."""
+    if bool(options.globs) == (options.regex is not None):
+        raise UsageError("say what to find: GLOBs, or an expression with --regex")
+    overlay = open_overlay(session, options)
+    globs = [Glob(pattern, ignore_case=options.ignore_case) for pattern in options.globs]
+    if options.regex is not None:
+        import re
+
+        try:
+            expression = re.compile(options.regex, re.IGNORECASE | re.DOTALL)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise UsageError(f"--regex {options.regex!r} is no regular expression: {error}") from None
+        found = ((inner, entry) for inner, entry in overlay.union.walk() if entry.kind == "file" and expression.search(inner))
+    else:
+        found = ((inner, entry) for inner, entry in overlay.union.walk() if any(glob.matches(inner) for glob in globs))
+    rows = in_path_order((inner, entry.kind, entry.size) for inner, entry in found)
+    if session.json:
+        write_entries(session.console, rows)
+    else:
+        session.console.lines(session.console.name(inner) for inner, _, _ in rows)
+    return overlay.finish(DONE if rows else NO)
+
+
+def find_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``overlay find-file`` takes."""
+    parser.description = (
+        "Which file of the merged view a path is: as it is spelled, else by its key (separators either way, any case of ASCII letters).\n"
+        "The answer is where the file really lies. Exit code 1 if there is none."
+    )
+    parser.add_argument("path", metavar="PATH")
+    stack_arguments(parser)
+
+
+def run_find_file(session: Session, options: argparse.Namespace) -> int:
+    """Look a path up in any spelling."""
+    overlay = open_overlay(session, options)
+    union = overlay.union
+    path = normalise(options.path)
+    found = [path] if union.is_file(path) else []
+    if not found:
+        key = fold_key(options.path)
+        found = [inner for inner, entry in union.walk() if entry.kind == "file" and fold_key(inner) == key]
+    providers = [union.provider(inner) for inner in found]
+    if session.json:
+        session.console.json([provider.to_json() for provider in providers])
+    else:
+        session.console.lines(session.console.name(provider.resolved_path) for provider in providers)
+    return overlay.finish(DONE if found else NO)

@@ -1,0 +1,126 @@
+"""The layers of a command line, opened; and what is to be said of them at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError, exit_code, line
+from oboromi_fs.jobs.stack import open_stack
+from oboromi_fs.jobs.stackfile import LayerSpec, Profile, StackSpec, read_stack, stack_of
+from oboromi_fs.opening import Location, NestedFs
+from oboromi_fs.overlay import Case
+from oboromi_fs.paths import normalise
+
+if TYPE_CHECKING:
+    import argparse
+
+    from oboromi_fs.cli.session import Session
+    from oboromi_fs.overlay import UnionFs
+    from oboromi_fs.overlay.index import ProviderIndex
+
+__all__ = ["Overlay", "open_overlay", "spec_of", "stack_arguments"]
+
+
+_MOST_TOLD = 20
+"""Warnings about skipped paths that are shown one by one."""
+
+
+def stack_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how the layers are given."""
+    add = parser.add_argument_group("layers").add_argument
+    add("-l", "--layer", dest="layers", action="append", default=[], metavar="PATH", help="a folder, archive or place in one; lowest first")
+    add("-s", "--stack", metavar="FILE", help="a stack file (TOML); layers given by -l come above its own")
+    add(
+        "--case", choices=get_args(Case), help="whether layers that do not say answer to exact names (default), or fold the case of letters"
+    )
+    add("--profile", choices=get_args(Profile), help="plain: the order given (default); openmw: archives below folders, all fold")
+
+
+def spec_of(options: argparse.Namespace) -> StackSpec:
+    """Return the stack that the command line describes.
+
+    Raises:
+        UsageError: It names no layer.
+        FormatError, OSError: The stack file is not right, or cannot be read.
+    """
+    if options.stack is None and not options.layers:
+        raise UsageError("no layers: give each with -l PATH, from the lowest to the highest, or all in a file with -s FILE")
+    given = stack_of(options.layers, case=options.case or "exact", profile=options.profile or "plain")
+    if options.stack is None:
+        return given
+    spec = read_stack(options.stack)
+    taken = {layer.label for layer in spec.layers}
+    more: list[LayerSpec] = []
+    for layer in given.layers:
+        label, number = layer.label, 1
+        while label in taken:
+            number += 1
+            label = f"{layer.label} ({number})"
+        taken.add(label)
+        more.append(LayerSpec(layer.path, label, from_here=True))
+    return StackSpec((*spec.layers, *more), options.case or spec.case, options.profile or spec.profile, spec.archives, spec.source)
+
+
+class Overlay:
+    """The layers, and what they make.
+
+    Args:
+        session: The run of the command.
+        spec: The stack.
+    """
+
+    def __init__(self, session: Session, spec: StackSpec) -> None:
+        self.session = session
+        self.spec = spec
+        self._damaged = False
+        self.stack = open_stack(spec, session.opener())
+        self.union: UnionFs = self.stack.union
+        self.fs = NestedFs(self.union, session.opener(), owned=[self.union])
+        session.keep(self.fs)
+        for broken in self.stack.broken:
+            session.console.warn(f"layer {broken.layer.label!r} is left out: {line(broken.error)}")
+
+    def place(self, path: str) -> Location:
+        """Return a place in the merged view; paths go on inside containers there.
+
+        Raises:
+            EntryNotFoundError, NotADirectoryEntryError: No such path.
+        """
+        canonical = normalise(path)
+        self.fs.metadata(canonical)
+        return Location(self.fs, canonical, path or "/", "")
+
+    def index(self) -> ProviderIndex:
+        """Return the index of all layers, built when a report needs it; what had to be skipped is told."""
+        from oboromi_fs.overlay.index import ProviderIndex
+
+        index = ProviderIndex.build(self.union.layers, profile=self.spec.profile)
+        for number, problem in enumerate(index.skipped):
+            self._damaged = self._damaged or problem.kind == "damaged"
+            if number < _MOST_TOLD:
+                self.session.console.warn(str(problem))
+            elif number == _MOST_TOLD:
+                self.session.console.warn(f"{len(index.skipped) - number} more of these: `oboromi overlay validate` lists them")
+        return index
+
+    def finish(self, code: int = DONE) -> int:
+        """Tell what was wrong with the layers, and return the exit code that follows."""
+        damaged = self._damaged
+        for problem in self.union.problems:
+            self.session.console.warn(str(problem))
+            damaged = damaged or problem.kind == "damaged"
+        if code not in (DONE, NO):
+            return code
+        if self.stack.broken:
+            return exit_code(self.stack.broken[0].error)
+        return DAMAGED if damaged else code
+
+
+def open_overlay(session: Session, options: argparse.Namespace) -> Overlay:
+    """Open the layers that the command line gives.
+
+    Raises:
+        UsageError, FormatError, OSError: See :func:`spec_of`.
+        EntryNotFoundError, NotADirectoryEntryError: A layer is not there.
+    """
+    return Overlay(session, spec_of(options))

@@ -1,0 +1,265 @@
+"""``oboromi overlay``: its verbs as their user sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from oboromi_fs.cli.overlay import VERBS
+from tests.command import DATA, KEYS, NSP, Result, oboromi, process, process_environment
+
+
+@pytest.fixture
+def layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three layers and a stack file, in the working directory."""
+    trees = {
+        "base": {"data/a": "1", "data/b": "2", "data/gone": "3", "z.json": '{"x": 1}'},
+        "mods/one": {"data/b": "one", "data/.wh.gone": "", "new": "one"},
+        "mods/two": {"data/b": "two", "z.json": '{ "x": 1 }'},
+    }
+    for root, files in trees.items():
+        for path, text in files.items():
+            target = tmp_path / root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    rows = "".join(f'[[layer]]\nname = "{Path(root).name}"\npath = "{root}"\n' for root in trees)
+    (tmp_path / "mods.toml").write_text(rows, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def overlay(verb: str, *words: str) -> Result:
+    return oboromi("overlay", verb, *words, "-s", "mods.toml")
+
+
+@pytest.mark.usefixtures("layers")
+def test_ls_tree_cat_find() -> None:
+    assert overlay("ls").lines == ["data", "new", "z.json"]
+    assert overlay("ls", "-R", "data").lines == ["a", "b"]
+    assert oboromi("overlay", "ls", "--json", "-l", "base", "-l", "mods/one", "data").json == [
+        {"path": "a", "kind": "file", "size": 1},
+        {"path": "b", "kind": "file", "size": 3},
+    ]
+    assert overlay("tree").lines == ["/", "├── data/", "│   ├── a", "│   └── b", "├── new", "└── z.json"]
+    assert overlay("cat", "data/b").out == b"two"
+    assert overlay("cat", "data/b", "--from", "one").out == b"one"
+    assert overlay("cat", "data/gone", "--from", "base").out == b"3"
+    assert overlay("cat", "data/b", "--range", "1:").out == b"wo"
+    assert overlay("find", "*a*").lines == ["data", "data/a"]
+    assert overlay("find", "--regex", "^D.*B$").lines == ["data/b"]
+    assert overlay("find", "nothing").code == 1
+    assert overlay("find-file", "DATA\\B").lines == [str(Path("mods/two/data/b").resolve())]
+    assert overlay("find-file", "nothing").code == 1
+
+
+@pytest.mark.usefixtures("layers")
+def test_explain_in_every_form() -> None:
+    assert [line.split(" (")[0] for line in overlay("explain", "data/b").lines] == [
+        "data/b",
+        "├── wins: two",
+        "├── overridden: one",
+        "└── overridden: base",
+    ]
+    hidden = overlay("explain", "data/gone")
+    assert hidden.code == 1
+    assert hidden.lines[1].startswith("└── hidden: base (")
+    assert hidden.lines[1].endswith("), by a whiteout in one")
+    missing = overlay("explain", "nothing")
+    assert (missing.code, missing.message) == (5, "no layer has this path: 'nothing'")
+    document = overlay("explain", "data/b", "--json").json
+    assert list(document) == ["key", "winner", "overridden", "hidden", "kind"]
+    assert document["winner"] == {
+        "source_index": 2,
+        "source": {"path": "mods/two", "kind": "directory"},
+        "key": "data/b",
+        "original_path": "data/b",
+        "resolved_path": str(Path("mods/two/data/b").resolve()),
+    }
+    assert yaml.safe_load(overlay("explain", "data/b", "--yaml").out) == document
+    assert tomllib.loads(overlay("explain", "data/b", "--toml").text) == document
+    assert overlay("explain", "data/b", "--yaml", "--toml").code == 2
+    assert "directory" in overlay("explain", "data", "--json").text
+
+
+@pytest.mark.usefixtures("layers")
+def test_reports() -> None:
+    assert [(each["key"], len(each["providers"]), each["winner_index"]) for each in overlay("duplicates", "--json").json] == [
+        ("data/b", 3, 2),
+        ("z.json", 2, 1),
+    ]
+    assert overlay("duplicates").lines == ["path    layers, the last wins", "data/b  base < one < two", "z.json  base < two"]
+    assert overlay("conflicts").lines == [
+        "layer  overrides           is overridden by  loses to",
+        "base   -                   one (1), two (2)  two (2)",
+        "one    base (1)            two (1)           two (1)",
+        "two    base (2), one (1)   -                 -",
+    ]
+    assert [(each["source_index"], each["shadowed_count"]) for each in overlay("shadowed", "--json").json] == [(0, 3), (1, 1)]
+    rows = overlay("contributions", "--json").json
+    assert [(row["winning"], row["overriding"], row["overridden"], row["unique"], row["duplicate"]) for row in rows] == [
+        (1, 0, 2, 1, 2),
+        (1, 0, 1, 1, 1),
+        (2, 2, 0, 0, 2),
+    ]
+    assert overlay("remaining", "one").lines == ["new"]
+    assert overlay("remaining", "one", "--replacements-only").lines == ["data/b"]
+    assert overlay("remaining", "nobody").code == 2
+    assert overlay("archives", "--json").json == []
+    assert overlay("diff", "base", "one", "--json").json == {
+        "source_a": 0,
+        "source_b": 1,
+        "shared": ["data/b"],
+        "only_in_a": ["data/a", "z.json"],
+        "only_in_b": ["new"],
+        "higher_priority": 1,
+    }
+    assert overlay("diff", "--against", "mods/one", "--json").json["conflicts"] == ["data/b", "new"]
+    assert overlay("diff", "base").code == 2
+    assert overlay("diff").code == 2
+    semantic = overlay("semantic", "z.json", "--json").json
+    assert [(each["key"], each["relations"][0]["delta"]) for each in semantic] == [("z.json", "CosmeticOnly")]
+
+
+@pytest.mark.usefixtures("layers")
+def test_simulate() -> None:
+    found = overlay("simulate", "swap", "one", "two", "--json").json
+    assert (found["order"], [change["key"] for change in found["changes"]], found["changed_count"]) == ([0, 2, 1], ["data/b"], 1)
+    assert overlay("simulate", "order", "two", "one", "base", "--json").json["order"] == [2, 1, 0]
+    assert overlay("simulate", "try", "base", "--json").json["adds"] == ["data/gone"]
+    assert [each["above"] for each in overlay("simulate", "places", "one", "--json").json] == [0, 2]
+    assert overlay("simulate", "swap", "one").code == 2
+    assert overlay("simulate", "swap", "one", "nobody").code == 2
+    assert overlay("simulate", "order", "one").code == 2
+
+
+def test_archives_are_listed_with_what_wins(layers: Path) -> None:
+    (layers / "base" / "hello.txt").write_text("mine", encoding="utf-8")
+    words = ("-l", f"{NSP}/@program/romfs", "-l", "base", *KEYS)
+    (row,) = oboromi("overlay", "archives", *words, "--json").json
+    assert (row["source_index"], row["winning_entry_count"] < row["entry_count"]) == (0, True)
+    listed = oboromi("overlay", "archive-list", *words, "--json").json
+    assert {"key": "hello.txt", "archive_path": f"{NSP}/@program/romfs", "original_path": "hello.txt", "wins": False} in listed
+    assert oboromi("overlay", "cat", "hello.txt", *words).out == b"mine"
+    assert oboromi("overlay", "cat", "hello.txt", "--from", f"{NSP}/@program/romfs", *words).out == b"hello\n"
+
+
+def test_lock_and_drift(layers: Path) -> None:
+    assert overlay("drift", "nothing.json").code == 5
+    written = overlay("lock", "-o", "lock.json")
+    assert (written.code, written.message) == (0, "4 files of 3 layers, written to lock.json")
+    text = (layers / "lock.json").read_text(encoding="utf-8")
+    assert overlay("lock").text == text
+    assert json.loads(text)["entries"]["data/b"]["provider_count"] == 3
+    assert str(layers) not in text
+    assert overlay("drift", "lock.json").lines == ["no drift: 4 files as locked"]
+    (layers / "mods" / "two" / "data" / "b").write_text("2", encoding="utf-8")
+    (layers / "mods" / "one" / "new").unlink()
+    changed = overlay("drift", "lock.json", "--json")
+    assert changed.code == 1
+    assert [(entry["key"], entry["kind"]) for entry in changed.json["entries"]] == [("data/b", "winner_hash_changed"), ("new", "removed")]
+    assert overlay("drift", "--fail-on-drift", "lock.json").code == 1
+    for form in ("yaml", "toml"):
+        assert overlay("lock", "-o", f"lock.{form}").code == 0
+        assert overlay("drift", f"lock.{form}").code == 0
+    (layers / "bad.json").write_text("{}", encoding="utf-8")
+    assert overlay("drift", "bad.json").code == 3
+
+
+def test_collapse_and_romfs(layers: Path) -> None:
+    plan = overlay("collapse", "-o", "out", "--dry-run", "--json").json
+    assert [(action["action"], action["key"]) for action in plan["actions"]] == [
+        ("copy", "data/a"),
+        ("copy", "data/b"),
+        ("copy", "new"),
+        ("copy", "z.json"),
+    ]
+    assert not (layers / "out").exists()
+    assert overlay("collapse", "-o", "out").code == 0
+    assert sorted(path.relative_to(layers / "out").as_posix() for path in (layers / "out").rglob("*")) == [
+        "data",
+        "data/a",
+        "data/b",
+        "new",
+        "z.json",
+    ]
+    assert overlay("romfs", "-o", "virtual.romfs").code == 0
+    assert oboromi("pack", "romfs", "out", "-o", "packed.romfs").code == 0
+    assert (layers / "virtual.romfs").read_bytes() == (layers / "packed.romfs").read_bytes()
+    assert overlay("collapse", "-o", "links", "--mode", "hardlink").code == 0
+    assert os.path.samefile("links/data/a", "base/data/a")
+
+
+def test_run_passes_the_code_on_and_collects_what_changed(layers: Path) -> None:
+    script = "import os, sys; os.chdir(sys.argv[1]); open('data/b', 'w').write('run'); os.remove('new'); os.rename('z.json', 'y.json'); "
+    script += "sys.exit(7)"
+    words = ("-s", "mods.toml", "-o", "result", "--report", "report.json")
+    result = oboromi("overlay", "run", *words, "--", sys.executable, "-c", script, "{}")
+    assert result.code == 7
+    report = json.loads((layers / "report.json").read_text(encoding="utf-8"))["changes"]
+    assert (report["changed"], report["deleted"], report["renamed"]) == (["data/b"], ["new"], [{"from": "z.json", "to": "y.json"}])
+    assert (layers / "mods" / "two" / "data" / "b").read_text(encoding="utf-8") == "two"
+    assert oboromi("overlay", "ls", "-R", "-s", "mods.toml", "-l", "result").lines == ["data", "data/a", "data/b", "y.json"]
+    missing = oboromi("overlay", "run", "-s", "mods.toml", "--", "no-such-program")
+    assert missing.code == 5
+
+
+def test_validate_and_damaged_layers(layers: Path) -> None:
+    assert overlay("validate").code == 0
+    (layers / "bad.romfs").write_bytes((DATA / "romfs" / "tiny.st.romfs").read_bytes()[:0x70])
+    words = ("-s", "mods.toml", "-l", "bad.romfs")
+    listed = oboromi("overlay", "ls", *words)
+    assert (listed.code, listed.lines) == (3, ["data", "new", "z.json"])
+    assert "layer 'bad.romfs' is left out: RomFS header of bad.romfs" in listed.message
+    checked = oboromi("overlay", "validate", *words, "--json")
+    assert (checked.code, checked.json["valid"]) == (1, False)
+    assert [check["status"] for check in checked.json["checks"]] == ["ok", "ok", "ok", "failed"]
+    for verb in ("lock", "collapse", "romfs", "run"):
+        more = {"lock": ["-o", "x"], "collapse": ["-o", "x"], "romfs": ["-o", "x"], "run": ["--", "true"]}[verb]
+        assert oboromi("overlay", verb, *words, *more).code == 3
+        assert not (layers / "x").exists()
+    gone = oboromi("overlay", "ls", "-l", "base", "-l", "nowhere")
+    assert gone.code == 5
+    assert "layer 'nowhere'" in gone.message
+    assert oboromi("overlay", "validate", "-l", "base", "-l", "nowhere").code == 1
+
+
+def test_usage(layers: Path) -> None:
+    assert oboromi("overlay", "ls").code == 2
+    assert oboromi("overlay").code == 2
+    assert "did you mean 'explain'?" in oboromi("overlay", "explian").message
+    (layers / "wrong.toml").write_text("[[layer]]\npath = 'base'\nnaem = 'x'\n", encoding="utf-8")
+    wrong = oboromi("overlay", "ls", "-s", "wrong.toml")
+    assert (wrong.code, "did you mean 'name'?" in wrong.message) == (3, True)
+    assert oboromi("overlay", "-s", "mods.toml", "ls").lines == ["data", "new", "z.json"]
+    assert oboromi("--json", "overlay", "ls", "-s", "mods.toml").json[0]["path"] == "data"
+    assert oboromi("overlay", "--help").code == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    shown = oboromi("overlay", verb, "--help")
+    assert shown.code == 0
+    assert shown.text.startswith(f"usage: oboromi overlay {verb}")
+
+
+@pytest.mark.usefixtures("layers")
+def test_tables_are_drawn_on_a_terminal() -> None:
+    drawn = oboromi("overlay", "contributions", "-s", "mods.toml", "--no-color", terminal=True).text
+    assert "winning" in drawn
+    assert "─" in drawn
+
+
+@pytest.mark.usefixtures("layers")
+def test_reading_a_stack_loads_no_more_than_it_needs() -> None:
+    code = "import sys; from oboromi_fs.cli.main import main; main(['overlay', 'ls', '-s', 'mods.toml'])\n"
+    code += "print(sorted({'numpy', 'rich', 'yaml', 'blake3'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=process_environment(), text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert process("overlay", "ls", "-s", "mods.toml").lines == ["data", "new", "z.json"]
