@@ -71,8 +71,8 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Build a container, an executable or a metadata file. SRC is a folder, or a place inside a container; for metadata a TOML or JSON\n"
         "text. Packages and cards are built of what `extract -r` leaves: files are taken as they are, each folder called ….nca becomes an\n"
-        "NCA, and the content meta follows. The result is written aside and put in place when it is complete: a file that is called OUT already is\n"
-        "replaced then, and stays if anything fails. What is read is never replaced, nor is what --split would write to."
+        "NCA, and the content meta follows. The result is written aside, and put in place when it is complete: a file that is there is\n"
+        "replaced then, and stays if anything fails. What is read is never replaced, nor is anything by --split and --split-numbered."
     )
     parser.epilog = _EPILOG
     parser.add_argument("kind", metavar="KIND", choices=KINDS, help=" ".join(KINDS))
@@ -151,7 +151,7 @@ def _check_usage(options: argparse.Namespace) -> None:
         if value is not None and not (option == "alignment") <= value <= most:
             raise UsageError(f"--{option.replace('_', '-')} is a number from {int(option == 'alignment')} to {most:#x}, not {value}")
     if options.output is not None:
-        check_name(options.output, options.kind, _split(options))
+        check_name(options.output, _split(options))
     for name, kinds in _GROUPS.items():
         given = getattr(options, name)
         if given is None or given is False:
