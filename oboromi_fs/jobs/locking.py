@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.base import StorageBase, extents_of
 from oboromi_fs.errors import LayerError, MappingError, OboromiFsError
+from oboromi_fs.file import File
 from oboromi_fs.jobs.copying import told
 from oboromi_fs.jobs.manifest import manifest
 from oboromi_fs.overlay.lock import Algorithm, Lock, LockEntry
@@ -132,13 +133,23 @@ def lock_union(union: UnionFs, *, algorithm: Algorithm = "blake3", workers: int 
         found = LockInput(key, layer.name, layer.kind or "directory", partial(layer.fs.storage, inner), entry.size, counts.of(key))
         given[key] = found
         if isinstance(layer.fs, HostFs):
-            extents.append(Extent(key, _Reopened(found), 0, entry.size))
+            host = found._replace(storage_opener=partial(_host_file, layer.fs, inner, entry.size))
+            extents.append(Extent(key, _Reopened(host), 0, entry.size))
             continue
         if number not in known:  # In one pass over an archive, instead of a lookup for each of its files.
             known[number] = {extent.path: extent for extent in _extents_of(layer)}
         extent = known[number].get(inner)
         extents.append(extent._replace(path=key) if extent is not None else Extent(key, _opened(found), 0, entry.size))
     return _lock(given, extents, [layer.name for layer in union.layers], algorithm, _Pace(workers, progress))
+
+
+def _host_file(fs: HostFs, inner: str, size: int) -> Storage:
+    """Open a file of a host folder for being read once: mapping it would cost more, and end the process if it shrank."""
+    try:
+        file = File.open(fs.host_path(inner), access="pread")
+    except IsADirectoryError:  # The parts of a split file.
+        return fs.storage(inner)
+    return file if file.size == size else fs.storage(inner)
 
 
 def _extents_of(layer: Layer) -> list[Extent]:

@@ -159,11 +159,25 @@ class _Work:
             try:
                 # Long ones first: the last thread to end should not have just begun the longest.
                 runs.sort(key=lambda run: run.start - run.stop)
-                for future in [pool.submit(self.do, run, readers) for run in runs]:
+                waiting = iter(runs)
+                for future in [pool.submit(self._do_all, waiting, readers) for _ in range(count)]:
                     future.result()
             except BaseException:
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _do_all(self, waiting: Iterator[_Run], readers: Executor) -> None:
+        """Take runs as long as there are any. A future for each would cost more than many a file."""
+        while not self._stop.is_set():
+            with self._lock:
+                run = next(waiting, None)
+            if run is None:
+                return
+            try:
+                self.do(run, readers)
+            except BaseException:
+                self._stop.set()
                 raise
 
     def do(self, run: _Run, readers: Executor | None) -> None:

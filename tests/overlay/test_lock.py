@@ -235,13 +235,25 @@ def test_V24_a_file_that_changes_its_size_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
 
     class Growing(HostFs):
-        def _storage(self, path: str) -> Any:
-            (tmp_path / "a").write_bytes(b"abcdef")
-            return super()._storage(path)
+        def host_path(self, path: str) -> str:
+            if path == "a":
+                (tmp_path / "a").write_bytes(b"abcdef")
+            return super().host_path(path)
 
     union = UnionFs([Layer(Growing(tmp_path), "mod")])
     with pytest.raises(MappingError, match=r"it had 3 bytes, and has 6 \(while hashing 'a' of layer 'mod'\)"):
         lock_union(union)
+
+
+def test_V24_a_split_file_is_one(tmp_path: Path) -> None:
+    for name, data in {"game.nsp/00": b"a", "game.nsp/01": b"b", "card.xc0": b"a", "card.xc1": b"bc"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    lock = lock_union(UnionFs([Layer(HostFs(tmp_path), "mod")]))
+    assert {key: (entry.size, entry.digest) for key, entry in lock.entries.items()} == {
+        "card.xc0": (3, ABC),
+        "game.nsp": (2, blake3(b"ab").hexdigest()),
+    }
 
 
 def test_V24_a_layer_that_the_union_passes_over_is_an_error() -> None:
