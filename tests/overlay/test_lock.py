@@ -246,7 +246,7 @@ def test_V24_a_file_that_changes_its_size_is_an_error(tmp_path: Path) -> None:
 
 
 def test_V24_a_split_file_is_one(tmp_path: Path) -> None:
-    for name, data in {"game.nsp/00": b"a", "game.nsp/01": b"b", "card.xc0": b"a", "card.xc1": b"bc"}.items():
+    for name, data in {"game.nsp/00": b"a", "game.nsp/01": b"b", "card.xc0": b"ab", "card.xc1": b"c"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
     lock = lock_union(UnionFs([Layer(HostFs(tmp_path), "mod")]))
