@@ -17,6 +17,9 @@ settings.register_profile("fuzz", deadline=None, max_examples=20_000, suppress_h
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+pytest_plugins = ["pytester"]
+
+
 @pytest.fixture(scope="session")
 def testdata() -> Path:
     return Path(__file__).parent.parent / "testdata"

@@ -17,11 +17,18 @@ def test_demo_in_a_folder(tmp_path: Path) -> None:
     assert result.code == 0
     assert b"defect" not in result.err
     shown = [line.split()[2] for line in result.lines if line.startswith("$ oboromi ")]
-    assert shown == ["info", "ls", "tree", "cat", "stat", "extract", "hash", "verify"]
+    assert shown == ["info", "ls", "tree", "cat", "stat", "extract", "hash", "verify", *["overlay"] * 4, "cat"]
     assert "Application 0100feedface0000 v0: Hazy Moon 1.0.0, by Nobody" in result.text
     assert '"lives": 3,' in result.text
     assert result.lines[-1].startswith("Shown: ")
-    assert {path.name for path in (tmp_path / "here").iterdir()} == {"game.nsp", "game.xci", "prod.keys", "extracted"}
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {
+        "game.nsp",
+        "game.xci",
+        "prod.keys",
+        "extracted",
+        "mods",
+        "merged.romfs",
+    }
     assert oboromi("demo", tmp_path / "here").code == 0  # Again, over what is there.
 
 

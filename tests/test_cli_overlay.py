@@ -96,10 +96,10 @@ def test_reports() -> None:
     ]
     assert overlay("duplicates").lines == ["path    layers, the last wins", "data/b  base < one < two", "z.json  base < two"]
     assert overlay("conflicts").lines == [
-        "layer  overrides           is overridden by  loses to",
-        "base   -                   one (1), two (2)  two (2)",
-        "one    base (1)            two (1)           two (1)",
-        "two    base (2), one (1)   -                 -",
+        "layer  overrides          is overridden by  loses to",
+        "base   -                  one (1), two (2)  two (2)",
+        "one    base (1)           two (1)           two (1)",
+        "two    base (2), one (1)  -                 -",
     ]
     assert [(each["source_index"], each["shadowed_count"]) for each in overlay("shadowed", "--json").json] == [(0, 3), (1, 1)]
     rows = overlay("contributions", "--json").json

@@ -43,9 +43,10 @@ class Reader:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("OBOROMI", "PYTHONWARNINGS"))}
         programs = folder.with_name(folder.name + "-bin")
         programs.mkdir()
-        launcher = programs / "oboromi"
-        launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -W error -m oboromi_fs "$@"\n', encoding="utf-8")
-        launcher.chmod(0o755)
+        for name, module in (("oboromi", "-W error -m oboromi_fs"), ("pytest", "-m pytest -p no:cacheprovider")):
+            launcher = programs / name
+            launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n', encoding="utf-8")
+            launcher.chmod(0o755)
         self.environment |= {
             "COLUMNS": "120",
             "HOME": str(folder),

@@ -9,6 +9,7 @@ from contextlib import chdir, redirect_stdout
 from typing import TYPE_CHECKING
 
 from oboromi_fs.cli.failures import DONE, INTERRUPTED, NO, PIPE, TERMINATED
+from oboromi_fs.opening import open_fs
 
 if TYPE_CHECKING:
     import argparse
@@ -20,12 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["demo_arguments", "run_demo"]
 
 _CONFIG = "data/config.json"
+_MODS = {
+    f"mods/hard/{_CONFIG}": b'{"lives": 1, "gravity": 9.81, "language": "en"}\n',
+    "mods/hard/text/.wh.fr.json": b"",
+    f"mods/kind/{_CONFIG}": b'{"lives": 9, "gravity": 9.81, "language": "en"}\n',
+    "mods/kind/text/de.json": '{"title": "Dunstiger Mond", "start": "Beliebige Taste drücken"}\n'.encode(),
+}
+"""Files of two made-up mods."""
 
 
 def demo_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``demo`` takes."""
     parser.description = (
-        "Build a small made-up game with made-up keys, and look into it, read, extract and check it.\n"
+        "Build a small made-up game with made-up keys and two mods; look into it, read, extract and check it, and lay the mods over it.\n"
         "In DIR, where everything stays; without, in a temporary folder that is removed at the end."
     )
     parser.add_argument("directory", metavar="DIR", nargs="?")
@@ -86,13 +94,32 @@ class _Show:
             self.expect("the extracted files are those of the game", _files("extracted") == textures)
             self.step("their digests, taken from the card,", "hash", "game.xci/@program/romfs/textures")
             self.step("and every hash there is.", "verify", "game.nsp")
+            self.overlay()
         except _Stopped as stopped:
             return stopped.code
         if self.failed:
             self.say(f"\nNot everything worked: {'; '.join(self.failed)}.\n")
             return NO
-        self.say("\nShown: looking into a package and a card, reading and extracting files through all layers, checking every hash.\n")
+        self.say(
+            "\nShown: looking into a package and a card, reading and extracting files through all layers, checking every hash,\nlaying mods over a game, and building the result.\n"
+        )
         return DONE
+
+    def overlay(self) -> None:
+        """Lay two mods over the game."""
+        layers = ["-l", "game.nsp/@program/romfs", "-l", "mods/hard", "-l", "mods/kind"]
+        for path, data in _MODS.items():
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as stream:
+                stream.write(data)
+        self.step("Two mods over the game: what is in the merged view?", "overlay", "ls", "-R", *layers)
+        self.step("Which of them wins, and why?", "overlay", "explain", _CONFIG, *layers)
+        self.step("Do they differ in more than form?", "overlay", "semantic", _CONFIG, *layers)
+        self.step("The result as an image that an emulator loads;", "overlay", "romfs", "-o", "merged.romfs", *layers)
+        self.step("the file in it is the one that won.", "cat", f"merged.romfs/{_CONFIG}")
+        with open_fs("merged.romfs", {}) as merged:
+            self.expect("the merged image has what won", merged.read_bytes(_CONFIG) == _MODS[f"mods/kind/{_CONFIG}"])
+            self.expect("the merged image lacks what was deleted", not merged.exists("text/fr.json"))
 
     def say(self, text: str) -> None:
         """Write what leads from step to step; a document has no room for it."""
