@@ -101,7 +101,7 @@ class _Show:
             self.say(f"\nNot everything worked: {'; '.join(self.failed)}.\n")
             return NO
         self.say(
-            "\nShown: looking into a package and a card, reading and extracting files through all layers, checking every hash,\nlaying mods over a game, and building the result.\n"
+            "\nShown: looking into a package and a card, reading, extracting and checking files through all layers, and mods over them.\n"
         )
         return DONE
 
