@@ -11,6 +11,7 @@ from oboromi_fs.cli.progress import Progress
 from oboromi_fs.errors import IsADirectoryEntryError, NotADirectoryEntryError
 from oboromi_fs.jobs.ncafolder import ContentOptions
 from oboromi_fs.jobs.pack import KINDS, PackOptions, plan_pack
+from oboromi_fs.jobs.titleids import ContradictionError
 
 if TYPE_CHECKING:
     import argparse
@@ -85,7 +86,7 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
     add("--split", action="store_true", help="parts below 4 GiB in a folder called OUT")
     add("--split-numbered", action="store_true", help="parts below 4 GiB side by side: game.ns0, game.ns1 … for game.nsp, .xc0 … for .xci")
     group = parser.add_argument_group("NCA, NSP, XCI").add_argument
-    group("--title-id", metavar="HEX", help="of what does not say it itself")
+    group("--title-id", metavar="HEX", help="of what does not say it itself; one that contradicts what does is refused")
     group("--title-version", type=int, metavar="N", help="of a title that has no content meta yet")
     group("--key-generation", type=int, metavar="N", help="0 to 32; 1 by default")
     group("--content-type", choices=sorted(_CONTENTS), help="what an NCA is for, where its folder does not show it")
@@ -117,8 +118,8 @@ def run_pack(session: Session, options: argparse.Namespace) -> int:
         check_place(options.output, options.kind, inputs)
     try:
         plan = plan_pack(options.kind, place, chosen, like)
-    except (IsADirectoryEntryError, NotADirectoryEntryError) as wrong:  # It is there, but not of the shape that this kind is made of.
-        raise UsageError(str(wrong)) from wrong
+    except (ContradictionError, IsADirectoryEntryError, NotADirectoryEntryError) as wrong:
+        raise UsageError(str(wrong)) from wrong  # It is there, but not of the shape that this kind is made of.
     for text in plan.warnings:
         console.warn(text)
     written: list[str] = []

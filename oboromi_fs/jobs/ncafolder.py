@@ -10,6 +10,7 @@ from oboromi_fs.backends.nca import Nca
 from oboromi_fs.builders.nca import NcaBuilder, layout_of, nca_layout, rights_id_of
 from oboromi_fs.errors import EntryNotFoundError, FormatError, MissingKeyError
 from oboromi_fs.jobs.refolding import Original, entries_of, section_images
+from oboromi_fs.jobs.titleids import ContradictionError, said_by_both
 from oboromi_fs.keys import KeySet, master_key_revision
 from oboromi_fs.metadata.cnmt import Cnmt
 from oboromi_fs.metadata.icons import check_icon
@@ -138,11 +139,18 @@ def nca_builder(
         files: What stands in place of files in it.
 
     Raises:
+        ContradictionError: The title id that was chosen is not that of what is in it.
         FormatError: It cannot be told what it is for or of which title, or there is something a format cannot hold; the error names it.
         MissingKeyError: A key is absent.
     """
     kind = options.kind or kind_of(fs, path)
-    title_id = options.title_id if options.title_id is not None else title_id_in(fs, path)
+    own = title_id_in(fs, path)
+    title_id = options.title_id if options.title_id is not None else own
+    if title_id is not None and own is not None and not said_by_both(title_id, own):
+        problem = (
+            f"what is in it is of {own:016x}, and --title-id is {title_id:016x}: leave the option out, or change the file that says so"
+        )
+        raise ContradictionError(problem, what=f"{kind} NCA", source=path or ".")
     if title_id is None:
         raise FormatError("nothing in it says of which title it is: give --title-id", what=f"{kind} NCA", source=path or ".")
     images = section_images(fs, path, files=files)

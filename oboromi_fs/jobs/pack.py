@@ -32,6 +32,7 @@ from oboromi_fs.jobs.ncafolder import ContentOptions, nca_builder, original_buil
 from oboromi_fs.jobs.programs import METADATA, kip_of, left_out_of, metadata_of, nro_of, nso_of, other_files
 from oboromi_fs.jobs.refolding import Folded, Original, entries_of, rebuilt, same_tree
 from oboromi_fs.jobs.titlefolder import plan_titles
+from oboromi_fs.paths import join, normalise
 from oboromi_fs.storage.splitting import PART_SIZE, part_names, write_split
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from oboromi_fs.builders.romfs.tree import Like as RomFsStyle
     from oboromi_fs.jobs.assembly import Compose, Progress
     from oboromi_fs.jobs.titlefolder import TitlePlan
-    from oboromi_fs.opening import Location
+    from oboromi_fs.opening import Location, NestedFs
     from oboromi_fs.protocols import FileSystem, Storage
 
 __all__ = ["KINDS", "PackOptions", "PackPlan", "plan_pack"]
@@ -235,6 +236,12 @@ def _tree(place: Location) -> tuple[FileSystem, str]:
     return entered, ""
 
 
+def _nested(place: Location) -> tuple[NestedFs, str]:
+    """The same, listed by what the place is in: so paths of what is in a container start where the user's does."""
+    _tree(place)
+    return place.fs, normalise(place.path)
+
+
 def _container(original: Original, what: str, wanted: type[T]) -> T:
     """The original as what it has to be."""
     container = original.entered() if original.path else None
@@ -316,8 +323,8 @@ def _plan_nsp(place: Location, options: PackOptions, original: Original | None) 
     like = None
     if original is not None:
         like = replace(_layout_of(original, _container(original, "NSP", NspArchive), nsp_layout_of), names=())
-    fs, path = _tree(place)
-    plan = plan_titles(fs, [(path, "")], options.content, place.fs.opener, original)
+    fs, path = _nested(place)
+    plan = plan_titles(fs, [(path, "")], options.content, fs.opener, original)
 
     def compose(members: Sequence[tuple[Part, str, Storage]]) -> Storage:
         return build_nsp([(name, storage) for _, name, storage in members], padding=options.padding, order="given", like=like)
@@ -331,10 +338,10 @@ def _plan_xci(place: Location, options: PackOptions, original: Original | None) 
         card = replace(card, partitions={name: replace(layout, names=()) for name, layout in card.partitions.items()})
     else:
         card = card_layout(fill=options.fill, keys=place.fs.keys)
-    fs, path = _tree(place)
+    fs, path = _nested(place)
     folders: list[tuple[str, str]] = []
     for entry in entries_of(fs, path):
-        inner = f"{path}/{entry.name}" if path else entry.name
+        inner = join(path, entry.name)
         known = card.partitions if original is not None else _PARTITIONS
         if entry.kind != "directory" or (entry.name not in known and entry.name not in _PARTITIONS):
             raise FormatError(f"is no partition of a card: {', '.join(_PARTITIONS)} are", what="XCI folder", source=inner)

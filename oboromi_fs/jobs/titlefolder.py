@@ -22,6 +22,7 @@ from oboromi_fs.errors import FormatError, IsADirectoryEntryError, MissingKeyErr
 from oboromi_fs.jobs.assembly import Part
 from oboromi_fs.jobs.ncafolder import ContentOptions, cnmt_in, kind_of, nca_builder, original_builder, title_id_in
 from oboromi_fs.jobs.refolding import Original, entries_of, rebuilt, same_tree
+from oboromi_fs.jobs.titleids import ContradictionError, names_program, of_one_title
 from oboromi_fs.metadata.cnmt import Cnmt
 from oboromi_fs.metadata.ticket import TicketFile
 from oboromi_fs.opening import NestedFs
@@ -39,8 +40,6 @@ __all__ = ["TitlePlan", "plan_titles"]
 
 _ID_DIGITS = 32
 _NO_HASH = bytes(0x20)
-_FAMILY = 12
-"""Bits in which the ids of an application, its programs and its update may differ."""
 
 
 @dataclass(slots=True)
@@ -171,6 +170,7 @@ class _Planner:
 
     def finish(self, *, want_meta: bool) -> None:
         """Find out which content meta have to change, and how."""
+        self._check_title()
         if any(part.builder is not None for part in self.parts):
             self._open_metas()
         unlisted = self._unlisted()
@@ -244,8 +244,8 @@ class _Planner:
 
     def _meta_of_its_title(self, part: Part) -> _Meta | None:
         """The content meta that an NCA which is a file belongs in: the ids of a title and of its NCAs differ in few digits at the end."""
-        family = self.opened[id(part)].header.program_id >> _FAMILY
-        near = [meta for meta in self.metas if meta.part.folder == part.folder and meta.cnmt.title_id >> _FAMILY == family]
+        program_id = self.opened[id(part)].header.program_id
+        near = [meta for meta in self.metas if meta.part.folder == part.folder and of_one_title(meta.cnmt.title_id, program_id)]
         return near[0] if len(near) == 1 else None
 
     def _open_metas(self) -> None:
@@ -262,8 +262,8 @@ class _Planner:
         new = [part for part in self.parts if part.builder is not None or part in unlisted]
         if not new or any(part.name.lower().endswith(".cnmt.nca") for part in self.parts):
             return
-        ids = [_outcome(part, self.opened, planned=True).program_id for part in sorted(new, key=lambda part: part.kind != "program")]
-        title_id = self.options.title_id if self.options.title_id is not None else ids[0]
+        new.sort(key=lambda part: part.kind != "program")
+        title_id = self._new_title(new)
         kinds = {0: MetaType.APPLICATION, 0x800: MetaType.PATCH}
         cnmt = build_cnmt(title_id, kinds.get(title_id & 0xFFF, MetaType.ADD_ON_CONTENT), [], version=self.options.title_version)
         generation, card = self.options.generation, int(self.options.card)
@@ -277,15 +277,57 @@ class _Planner:
         self.parts.insert(last + 1, part)
         self.metas.append(_Meta(part, cnmt, build, same=False))
 
+    def _new_title(self, new: Sequence[Part]) -> int:
+        """The id of a title that has no content meta yet, from its NCAs, programs first."""
+        chosen = self.options.title_id
+        ids = [_outcome(part, self.opened, planned=True).program_id for part in new]
+        title_id = ids[0] if chosen is None else chosen
+        for part, program_id in zip(new, ids, strict=True):
+            if not of_one_title(title_id, program_id):
+                if chosen is not None:
+                    raise _contradiction(part, program_id, chosen)
+                problem = f"is of {program_id:016x}, and {new[0].source!r} of {title_id:016x}: a content meta lists the NCAs of one title"
+                raise FormatError(problem, what="NCA", source=part.source)
+        if new[0].kind == "program" and not names_program(title_id):
+            problem = f"{title_id:016x} is no id of a title with a program: an application's ends in 000, its update's in 800"
+            if chosen is not None:
+                raise ContradictionError(problem, what="--title-id", source=new[0].source)
+            self.warnings.append((new[0].source, problem))
+        return title_id
+
+    def _check_title(self) -> None:
+        """Refuse a title id that was chosen, where all that is there is of others."""
+        chosen = self.options.title_id
+        said = [] if chosen is None else [(part, title_id) for part in self.parts if (title_id := self._said(part)) is not None]
+        if chosen is not None and said and not any(of_one_title(chosen, title_id) for _, title_id in said):
+            raise _contradiction(*said[0], chosen)
+
+    def _said(self, part: Part) -> int | None:
+        """The title id that an NCA says itself."""
+        if not part.name.lower().endswith(".nca"):
+            return None
+        if self.fs.metadata(part.source).kind == "directory":
+            return title_id_in(self.fs, part.source)
+        with suppress(FormatError, MissingKeyError):
+            nca = self.nested.enter(part.source)
+            if isinstance(nca, Nca):
+                return nca.header.program_id
+        return None
+
     def _meta_for(self, part: Part) -> _Meta:
         """The content meta that a new NCA belongs in."""
         assert part.builder is not None  # noqa: S101  # For the type checker.
         program_id = part.builder.planned().program_id
         near = [meta for meta in self.metas if meta.part.folder == part.folder]
         same = [meta for meta in near if meta.cnmt.title_id == program_id]
-        for candidates in (same, near, self.metas):
+        family = [meta for meta in near if of_one_title(meta.cnmt.title_id, program_id)]
+        for candidates in (same, family, near, self.metas):
             if len(candidates) == 1:
-                return candidates[0]
+                (meta,) = candidates
+                if not of_one_title(meta.cnmt.title_id, program_id):
+                    problem = f"is of {program_id:016x}, and the content meta {meta.part.name} of {meta.cnmt.title_id:016x}"
+                    raise FormatError(problem, what="NCA folder", source=part.source)
+                return meta
         problem = f"no content meta lists it, and there are {len(self.metas)}: name its folder by the id of the NCA whose place it takes"
         raise FormatError(problem, what="NCA folder", source=part.source)
 
@@ -312,6 +354,11 @@ class _Planner:
             record = content_of(_outcome(part, self.opened, planned=planned), meta.cnmt.title_id, _RECORDS.get(part.kind))
             contents.append(record if part.builder is not None else replace(record, content_id=part.content_id))
         return replace(meta.cnmt, contents=tuple(contents))
+
+
+def _contradiction(part: Part, title_id: int, chosen: int) -> ContradictionError:
+    problem = f"is of {title_id:016x}, and --title-id is {chosen:016x}: leave the option out, or change what says so"
+    return ContradictionError(problem, what="NCA", source=part.source)
 
 
 _RECORDS = {"legal": RecordType.LEGAL_INFORMATION, "delta": RecordType.DELTA_FRAGMENT}
@@ -372,7 +419,9 @@ def plan_titles(
         want_meta: Make a content meta where there is none.
 
     Raises:
-        FormatError: Something a format cannot hold, or that cannot be told what it is; the error names it.
+        ContradictionError: NCAs are not of the title that was chosen.
+        FormatError: Something a format cannot hold, or that cannot be told what it is, or of another title than what would list it; the
+            error names it.
         MissingKeyError: A key is absent.
         IsADirectoryEntryError: A folder that is no NCA.
     """

@@ -39,6 +39,7 @@ from oboromi_fs.jobs.checks import (
     vouched,
 )
 from oboromi_fs.jobs.signatures import card_signature, signatures
+from oboromi_fs.jobs.titleids import of_one_title
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.jobs.zipchecks import zip_crc, zip_directory
 from oboromi_fs.paths import addressable, join
@@ -296,7 +297,26 @@ class _Planner:
                     continue
                 seen.add(meta.data)
                 steps.append(self._records(below, meta, members, complete=label in complete))
+                steps += self._title(below, meta, nca, members)
         return steps
+
+    def _title(self, label: str, meta: ContentMeta, own: Nca, members: dict[str, tuple[str, PartitionArchive]]) -> list[Step]:
+        """Whether the NCAs that a CNMT lists, and the one it is in, are of its title; told where they are not."""
+        ids = {label: own.header.program_id}
+        for record in meta.records:
+            name = f"{record.content_id.hex()}.nca"
+            where, archive = members.get(name, ("", None))
+            try:
+                nca = self.opener.container(archive.storage(name), name) if archive is not None else None
+            except OboromiFsError:  # That it cannot be read is told where it is looked into.
+                continue
+            if isinstance(nca, Nca):
+                ids[join(where, name)] = nca.header.program_id
+        return [
+            now(Check(below, "CNMT title id", "failed", f"of {meta.title}: the NCA's header says {program_id:016x}, another title"))
+            for below, program_id in ids.items()
+            if not of_one_title(meta.header.title_id, program_id)
+        ]
 
     def _records(self, label: str, meta: ContentMeta, members: dict[str, tuple[str, PartitionArchive]], *, complete: bool) -> Step:
         expected: list[tuple[str, Digest, bytes]] = []
