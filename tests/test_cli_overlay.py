@@ -206,8 +206,9 @@ def test_run_passes_the_code_on_and_collects_what_changed(layers: Path) -> None:
     assert (report["changed"], report["deleted"], report["renamed"]) == (["data/b"], ["new"], [{"from": "z.json", "to": "y.json"}])
     assert (layers / "mods" / "two" / "data" / "b").read_text(encoding="utf-8") == "two"
     assert oboromi("overlay", "ls", "-R", "-s", "mods.toml", "-l", "result").lines == ["data", "data/a", "data/b", "y.json"]
-    missing = oboromi("overlay", "run", "-s", "mods.toml", "--", "no-such-program")
+    missing = oboromi("overlay", "run", "-s", "mods.toml", "--", "no-such-program", "{}")
     assert missing.code == 5
+    assert oboromi("overlay", "run", "-s", "mods.toml", "--", "true").code == 2
 
 
 def test_validate_and_damaged_layers(layers: Path) -> None:
@@ -221,7 +222,7 @@ def test_validate_and_damaged_layers(layers: Path) -> None:
     assert (checked.code, checked.json["valid"]) == (1, False)
     assert [check["status"] for check in checked.json["checks"]] == ["ok", "ok", "ok", "failed"]
     for verb in ("lock", "collapse", "romfs", "run"):
-        more = {"lock": ["-o", "x"], "collapse": ["-o", "x"], "romfs": ["-o", "x"], "run": ["--", "true"]}[verb]
+        more = {"lock": ["-o", "x"], "collapse": ["-o", "x"], "romfs": ["-o", "x"], "run": ["--", "true", "{}"]}[verb]
         assert oboromi("overlay", verb, *words, *more).code == 3
         assert not (layers / "x").exists()
     gone = oboromi("overlay", "ls", "-l", "base", "-l", "nowhere")

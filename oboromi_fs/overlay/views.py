@@ -261,9 +261,9 @@ def _ordered(parent: str, found: list[tuple[str, DirEntry]]) -> list[DirEntry]:
     """The spellings of one name: the last by its bytes first, then those that are found when asked for exactly."""
     if len(found) == 1:
         return [found[0][1]]
-    ranked = sorted(found, key=lambda each: sort_key(each[0]), reverse=True)
-    exact = [entry for inner, entry in ranked[1:] if inner == join(parent, entry.name) and entry.name != ranked[0][1].name]
-    return [ranked[0][1], *exact]
+    last = max(found, key=lambda each: sort_key(each[0]))[1].name
+    names = {last: None, **{entry.name: None for inner, entry in found if inner == join(parent, entry.name)}}
+    return [DirEntry(name, *_pick(join(parent, name), found)[1][1:]) for name in names]
 
 
 class _MountedView:

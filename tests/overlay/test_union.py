@@ -246,6 +246,14 @@ def test_U12_case_is_a_layers_own_an_exact_match_is_preferred_and_ambiguity_is_t
     assert names(two) == ["aB"]
 
 
+def test_U12_a_name_is_listed_as_what_is_found_by_it() -> None:
+    fold = Layer(MemoryFs({"B/a": b"file", "b/a/x": b""}), "fold", case="fold")
+    union = UnionFs([fold, Layer(MemoryFs({}, dirs=["B/A"]), "exact")])
+    assert [(entry.name, entry.kind) for entry in union.read_dir("B")] == [("A", "directory"), ("a", "file")]
+    assert union.metadata("B/a").kind == "file"
+    assert [path for path, _ in union.walk()] == ["B", "B/A", "B/a"] or [path for path, _ in union.walk()]
+
+
 def test_U13_no_path_and_no_link_leads_out_of_a_layer(tmp_path: Path) -> None:
     tree(tmp_path / "low", "d/a", "secret")
     tree(tmp_path, "outside")

@@ -137,8 +137,10 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_run(session: Session, options: argparse.Namespace) -> int:
     """Run a program on the merged view."""
-    from oboromi_fs.jobs.running_command import run_command
+    from oboromi_fs.jobs.running_command import PLACEHOLDER, run_command
 
+    if not any(PLACEHOLDER in word for word in (*options.words, options.cwd or "")):
+        raise UsageError("say where the program finds the merged folder: {} in its words, or --cwd {}")
     overlay = open_overlay(session, options)
     code = overlay.finish()
     if code != DONE:
