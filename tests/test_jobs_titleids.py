@@ -36,6 +36,7 @@ def program(folder: Path, name: str = "program.nca", title_id: int = OWN) -> Pat
     (folder / name / "exefs").mkdir(parents=True)
     npdm = NPDM.replace(OWN.to_bytes(8, "little"), title_id.to_bytes(8, "little"))
     (folder / name / "exefs" / "main.npdm").write_bytes(npdm)
+    (folder / name / "exefs" / "main").write_bytes(b"code")
     return folder
 
 

@@ -15,6 +15,7 @@ from oboromi_fs.keys import KeySet, master_key_revision
 from oboromi_fs.metadata.cnmt import Cnmt
 from oboromi_fs.metadata.icons import check_icon
 from oboromi_fs.metadata.npdm import Npdm
+from oboromi_fs.metadata.titles import LANGUAGES
 from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from oboromi_fs.protocols import FileSystem, Storage
     from oboromi_fs.tickets import Ticket
 
-__all__ = ["ContentOptions", "cnmt_in", "kind_of", "nca_builder", "original_builder", "title_id_in"]
+__all__ = ["UNCHECKED", "ContentOptions", "cnmt_in", "kind_of", "nca_builder", "original_builder", "title_id_in"]
 
 _NACP_SIZE = 0x4000
+UNCHECKED = " (--no-check takes it as it is)"
+"""What errors say that are about what was to be checked."""
 _WITH_OWN_KEY = ("control", "meta")
 """Consoles read these before there is a ticket."""
 
@@ -210,7 +213,25 @@ def _check_control(fs: FileSystem, path: str, original: Original | None = None) 
         before = original / f"romfs/{name}" if original is not None else None
         if before is not None and before.fs.exists(before.path) and before.fs.storage(before.path) == storage:
             continue
-        if icon:
-            check_icon(storage, inner)
-        elif storage.size != _NACP_SIZE:
-            raise FormatError(f"has {storage.size:#x} bytes, control data have {_NACP_SIZE:#x}", what="NACP", source=inner)
+        try:
+            if icon:
+                _check_language(name.removeprefix("icon_").removesuffix(".dat"), inner)
+                check_icon(storage, inner)
+            else:
+                _check_size(storage, inner)
+        except FormatError as wrong:
+            wrong.problem += UNCHECKED
+            raise
+
+
+def _check_language(name: str, inner: str) -> None:
+    if name not in LANGUAGES:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, LANGUAGES, 1)
+        raise FormatError(f"{name!r} is no language{f': did you mean {close[0]}?' if close else ''}", what="icon", source=inner)
+
+
+def _check_size(storage: Storage, inner: str) -> None:
+    if storage.size != _NACP_SIZE:
+        raise FormatError(f"has {storage.size:#x} bytes, control data have {_NACP_SIZE:#x}", what="NACP", source=inner)

@@ -18,6 +18,7 @@ from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.builders.hfs0 import build_hfs0
+from oboromi_fs.builders.nca import BuiltNca
 from oboromi_fs.builders.nsp import build_nsp
 from oboromi_fs.builders.nsp import layout_of as nsp_layout_of
 from oboromi_fs.builders.pfs0 import build_pfs0
@@ -29,9 +30,11 @@ from oboromi_fs.file import File
 from oboromi_fs.jobs.assembly import Part, assemble, image_of
 from oboromi_fs.jobs.naming import Named, full_name, naming
 from oboromi_fs.jobs.ncafolder import ContentOptions, nca_builder, original_builder
+from oboromi_fs.jobs.oddities import NO_TITLE, odd_nca
 from oboromi_fs.jobs.programs import METADATA, kip_of, left_out_of, metadata_of, nro_of, nso_of, other_files
 from oboromi_fs.jobs.refolding import Folded, Original, entries_of, rebuilt, same_tree
 from oboromi_fs.jobs.titlefolder import plan_titles
+from oboromi_fs.metadata.nacp import Nacp
 from oboromi_fs.paths import join, normalise
 from oboromi_fs.storage.splitting import PART_SIZE, part_names, write_split
 
@@ -107,6 +110,7 @@ class PackPlan:
     _image: Storage | None = None
     _compose: Compose | None = None
     _builder: NcaBuilder | None = None
+    _kept: Nca | None = None
     _workers: int | None = None
     _places: tuple[Location, ...] = ()
 
@@ -136,6 +140,9 @@ class PackPlan:
             built = self._builder.write(path, workers=self._workers, progress=progress)
             self.parts[0].built = built
             return [built.path]
+        if self._kept is not None and os.path.isdir(path):
+            self.parts[0].built = built = BuiltNca.of(self._kept)
+            path = os.path.join(path, built.name)
         if self._compose is not None:
             assemble(path, self.parts, self._compose, workers=self._workers, progress=progress)
         else:
@@ -194,8 +201,10 @@ def _plan(kind: str, place: Location, options: PackOptions, original: Original |
         return _TREES[kind](place, options, original)
     if kind in METADATA:
         storage = place.fs.storage(place.path)
-        data = metadata_of(storage, Named(place.display), kind).to_bytes()
-        return PackPlan(kind, len(data), _image=MemoryStorage(data, place.display))
+        value = metadata_of(storage, Named(place.display), kind)
+        data = value.to_bytes()
+        odd = [f"{place.display}: {NO_TITLE}"] if isinstance(value, Nacp) and not any(title.name for title in value.titles) else []
+        return PackPlan(kind, len(data), warnings=odd, _image=MemoryStorage(data, place.display))
     warnings: list[str] = []
     if kind == "nro":
         image = nro_of(place, original, icon=options.icon, nacp=options.nacp, romfs=options.romfs, check=options.content.check)
@@ -301,19 +310,20 @@ def _count(fs: FileSystem, path: str) -> int:
 
 
 def _plan_nca(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
-    _is_container(original, "NCA", Nca)
+    kept = _container(original, "NCA", Nca) if original is not None else None
     if place.kind == "file" and not isinstance(place.fs.enter(place.path), Nca):
         raise NotADirectoryEntryError(place.display, "neither the folder of an NCA nor an NCA")
     fs, path, keys = place.fs, place.path, place.fs.keys
     part = Part(path, os.path.basename(place.display), "built", "NCA")
     if original is not None and same_tree(fs, path, original):
         part.storage, part.how = original.image, "kept"
-        return PackPlan("nca", part.size, [part], _image=part.storage)
+        return PackPlan("nca", part.size, [part], _image=part.storage, _kept=kept)
     if original is not None:
         part.builder = original_builder(fs, path, original, check=options.content.check)
     else:
         part.builder, part.kind = nca_builder(fs, path, options.content, keys)
-    return PackPlan("nca", part.size, [part], _builder=part.builder, _workers=options.workers)
+    warnings = [f"{full_name(place, where)}: {text}" for where, text in odd_nca(fs, path, original)]
+    return PackPlan("nca", part.size, [part], warnings=warnings, _builder=part.builder, _workers=options.workers)
 
 
 # Packages and cards
@@ -325,6 +335,8 @@ def _plan_nsp(place: Location, options: PackOptions, original: Original | None) 
         like = replace(_layout_of(original, _container(original, "NSP", NspArchive), nsp_layout_of), names=())
     fs, path = _nested(place)
     plan = plan_titles(fs, [(path, "")], options.content, fs.opener, original)
+    if not plan.parts and original is None:
+        raise FormatError("holds nothing: a package has NCAs, files or folders called ….nca", what="NSP folder", source=path)
 
     def compose(members: Sequence[tuple[Part, str, Storage]]) -> Storage:
         return build_nsp([(name, storage) for _, name, storage in members], padding=options.padding, order="given", like=like)

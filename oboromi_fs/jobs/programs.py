@@ -14,9 +14,10 @@ from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.errors import EntryNotFoundError, FormatError, IsADirectoryEntryError, NotThisFormatError
 from oboromi_fs.executables.assembling import refuse
 from oboromi_fs.executables.kip import Kip
-from oboromi_fs.executables.nro import Nro
+from oboromi_fs.executables.nro import ASSET_NAMES, Nro
 from oboromi_fs.executables.nso import Nso
 from oboromi_fs.jobs.naming import Named, naming
+from oboromi_fs.jobs.ncafolder import UNCHECKED
 from oboromi_fs.jobs.refolding import Original, entries_of, same_tree
 from oboromi_fs.metadata.keypath import KeyPath
 from oboromi_fs.metadata.kinds import Array, Hex, Number, Switch, Text
@@ -311,6 +312,15 @@ def nro_of(
     if romfs is not None:
         with naming(romfs):
             given["romfs"] = _romfs(romfs)
+    try:
+        return _nro_of(place, like, given, check=check)
+    except FormatError as wrong:
+        if wrong.what.startswith("NRO asset"):
+            wrong.problem += UNCHECKED
+        raise
+
+
+def _nro_of(place: Location, like: Original | None, given: dict[str, Any], *, check: bool) -> Storage:
     if place.kind == "file":
         return with_assets(place.fs.storage(place.path), check=check, **given)
     assets: dict[str, Any] = _assets(place, like) | given
@@ -318,6 +328,10 @@ def nro_of(
         if not given and same_tree(place.fs, place.path, like):
             return like.image
         program = Nro(like.image)
+        for name in ASSET_NAMES:  # What did not change is not checked.
+            before = program.asset(name) if name in assets else None
+            if before is not None and before == assets[name]:
+                assets[name] = ...
         return with_assets(program.raw, check=check, **{"icon": None, "nacp": None, "romfs": None, **assets})
     text, ro, data = _segments(place.fs, place.path)
     return build_nro(text, ro, data, check=check, **_fields(place.fs, place.path, "nro", _NRO_FIELDS), **assets)

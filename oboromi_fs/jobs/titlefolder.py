@@ -21,6 +21,7 @@ from oboromi_fs.builders.nsp import package_order
 from oboromi_fs.errors import FormatError, IsADirectoryEntryError, MissingKeyError
 from oboromi_fs.jobs.assembly import Part
 from oboromi_fs.jobs.ncafolder import ContentOptions, cnmt_in, kind_of, nca_builder, original_builder, title_id_in
+from oboromi_fs.jobs.oddities import odd_member, odd_nca
 from oboromi_fs.jobs.refolding import Original, entries_of, rebuilt, same_tree
 from oboromi_fs.jobs.titleids import ContradictionError, names_program, of_one_title
 from oboromi_fs.metadata.cnmt import Cnmt
@@ -97,6 +98,8 @@ class _Planner:
             if entry.kind == "file":
                 part.storage = self.fs.storage(inner)
                 part.what = "NCA" if entry.name.lower().endswith(".nca") else "file"
+                if before is None and (text := odd_member(entry.name)):
+                    self.warnings.append((inner, text))
             else:
                 self._directory(part, before, options, default)
             parts.append(part)
@@ -151,6 +154,8 @@ class _Planner:
             part.how = "built"
         if original is not None and same:
             part.storage, part.how = original.image, "kept"
+        else:
+            self.warnings += odd_nca(self.fs, path, original)
 
     def _meta(self, part: Part, fs: FileSystem, inner: str, original: Original | None, options: ContentOptions, *, same: bool) -> None:
         """Note a Meta NCA; whether it is built depends on the others."""
