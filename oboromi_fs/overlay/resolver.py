@@ -57,7 +57,7 @@ class HiddenFile(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """An entry of a merged directory, and the layer that provides it, with its name in there."""
+    """An entry of a merged directory, the layer that provides it, and its path in there."""
 
     entry: DirEntry
     layer: int
@@ -148,9 +148,9 @@ class Resolver:
 
     # Listing
 
-    def directory(self, path: str) -> tuple[list[tuple[int, Marked]], bool]:
-        """Return the listings that merge into a directory, top first; and whether there is a directory at all."""
-        merged: list[tuple[int, Marked]] = []
+    def directory(self, path: str) -> tuple[list[tuple[int, tuple[str, ...], Marked]], bool]:
+        """Return the layers that merge in a directory, top first, each with where it is and what is listed; and whether there is any."""
+        merged: list[tuple[int, tuple[str, ...], Marked]] = []
         there = False
         for layer in self._top_down:
             meta, paths, cuts = self.find(layer, path)
@@ -159,7 +159,7 @@ class Resolver:
                     break
                 there = True
                 try:
-                    merged.append((layer, self.views[layer].listing(Wanted(path, paths))))
+                    merged.append((layer, paths, self.views[layer].listing(Wanted(path, paths))))
                 except (OboromiFsError, OSError) as error:
                     self.failed(layer, path, error)
             if cuts:
@@ -175,12 +175,13 @@ class Resolver:
         if not there:
             return None
         listed: dict[str, Listed] = {}
-        folds = any(self.views[layer].folds for layer, _ in merged)
+        folds = any(self.views[layer].folds for layer, _, _ in merged)
         spellings: dict[str, dict[str, None]] = {}
-        for layer, marked in reversed(merged):
+        for layer, paths, marked in reversed(merged):
             if self.views[layer].folds:
-                self._fold_in(layer, marked, listed, spellings)
+                self._fold_in(layer, Wanted(path, paths), marked, listed, spellings)
                 continue
+            prefix = f"{paths[0]}/" if paths[0] else ""
             for name in marked.whiteouts:
                 listed.pop(name, None)
             for entry in marked.entries:
@@ -188,12 +189,14 @@ class Resolver:
                 if not addressable(name):
                     self.note(layer, "ignored", join(path, name), f"no path can spell the name {name!r} in {path or 'the root'!r}")
                     continue
-                listed[name] = Listed(entry, layer, name)
+                listed[name] = Listed(entry, layer, prefix + name)
                 if folds:
                     spellings.setdefault(fold_case(name), {})[name] = None
         return list(listed.values())
 
-    def _fold_in(self, layer: int, marked: Marked, listed: dict[str, Listed], spellings: dict[str, dict[str, None]]) -> None:
+    def _fold_in(
+        self, layer: int, wanted: Wanted, marked: Marked, listed: dict[str, Listed], spellings: dict[str, dict[str, None]]
+    ) -> None:
         """Merge the listing of a layer that answers to any case: it provides every name that differs from its own in case alone."""
         for name in marked.whiteouts:
             for known in spellings.get(fold_case(name), ()):
@@ -208,7 +211,10 @@ class Resolver:
                 spellings.setdefault(folded, {})[names[0]] = None
             for name in names:
                 entry = next((entry for entry in entries[1:] if entry.name == name), entries[0])
-                listed[name] = Listed(DirEntry(name, entry.kind, entry.size), layer, entry.name)
+                inner = join(wanted.paths[0], entry.name)
+                if len(wanted.paths) > 1:  # Which of the directories has it shows when it is asked for.
+                    inner = (self.find(layer, join(wanted.path, name)).paths or (inner,))[0]
+                listed[name] = Listed(DirEntry(name, entry.kind, entry.size), layer, inner)
 
 
 _ABSENT = Answer(None)

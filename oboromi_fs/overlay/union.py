@@ -15,7 +15,7 @@ from oboromi_fs.errors import (
 )
 from oboromi_fs.overlay.layer import Layer, layers_of
 from oboromi_fs.overlay.providers import Explanation, Hidden, Provider, provider
-from oboromi_fs.overlay.resolver import Found, Problem, Resolver
+from oboromi_fs.overlay.resolver import Found, Listed, Problem, Resolver
 from oboromi_fs.paths import join, normalise, sort_key
 from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
 
@@ -204,7 +204,7 @@ class UnionFs(FileSystemBase):
             if not path and not self._layers:
                 return []
             raise self._missing(path) if self._resolver.winner(path) is None else NotADirectoryEntryError(path)
-        return sorted((listed.entry for listed in found), key=lambda entry: sort_key(entry.name))
+        return [listed.entry for listed in sorted(found, key=_by_name)]
 
     def _storage(self, path: str) -> Storage:
         found = self._file(path)
@@ -233,39 +233,38 @@ class UnionFs(FileSystemBase):
             if entry.kind == "directory":
                 pending.append((here, iter(self._level(join(root, here)))))
 
-    def _level(self, path: str) -> list[tuple[DirEntry, int, str]]:
+    def _level(self, path: str) -> list[Listed]:
         """The entries of a directory, each with the layer that provides it and its path in there."""
         found = self._resolver.listing(path)
         if found is None:
             self._read_dir(path)  # Says why.
             found = []
-        rows = []
-        places: dict[int, tuple[str, ...]] = {}
-        for entry, layer, name in found:
-            paths = places.get(layer)
-            if paths is None:
-                paths = places[layer] = self._resolver.find(layer, path).paths
-            inner = join(paths[0], name)
-            if len(paths) > 1:  # Folded directories: which of them has it shows when it is asked for.
-                inner = (self._resolver.find(layer, join(path, entry.name)).paths or (inner,))[0]
-            rows.append((entry, layer, inner))
-        rows.sort(key=lambda row: sort_key(row[0].name))
-        return rows
+        return sorted(found, key=_by_name)
 
-    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
-        """Yield every file below a directory as a run of a storage; files of host folders are open only while they are read."""
+    def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
+        """Yield ``(path, entry)`` for everything below a directory, parents first; paths are relative to that directory."""
+        return ((here, entry) for here, entry, _, _ in self.winners(path))
+
+    def walk_extents(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry, Extent | None]]:
+        """Yield what :meth:`walk` does, and with each file where its bytes are; files of host folders are open only while they are read."""
         known: dict[int, dict[str, Extent]] = {}
+        on_host = [isinstance(layer.fs, HostFs) for layer in self._layers]
         for here, entry, layer, inner in self.winners(path):
             if entry.kind == "directory":
+                yield here, entry, None
                 continue
             fs = self._layers[layer].fs
-            if isinstance(fs, HostFs):
-                yield Extent(here, ReopenedFile(fs, inner, entry.size), 0, entry.size)
+            if on_host[layer]:
+                yield here, entry, Extent(here, ReopenedFile(fs, inner, entry.size), 0, entry.size)  # type: ignore[arg-type]  # As asked.
                 continue
             if layer not in known:  # In one pass over an archive, instead of a lookup for each of its files.
                 known[layer] = {extent.path: extent for extent in extents_of(fs)}
             extent = known[layer].get(inner)
-            yield extent._replace(path=here) if extent is not None else Extent(here, fs.storage(inner), 0, entry.size)
+            yield here, entry, extent._replace(path=here) if extent is not None else Extent(here, fs.storage(inner), 0, entry.size)
+
+    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
+        """Yield every file below a directory as a run of a storage; files of host folders are open only while they are read."""
+        return (extent for _, _, extent in self.walk_extents(path) if extent is not None)
 
     def close(self) -> None:
         """Close the layers that this union owns, and no others."""
@@ -274,6 +273,11 @@ class UnionFs(FileSystemBase):
             if layer.owned and close is not None:
                 close()
         super().close()
+
+
+def _by_name(listed: Listed) -> bytes:
+    """Key of path order within a directory."""
+    return sort_key(listed.entry.name)
 
 
 def _reaches(fs: FileSystem, union: UnionFs) -> bool:

@@ -16,7 +16,7 @@ from oboromi_fs.paths import addressable, decode_name, encode_name, join, normal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from oboromi_fs.protocols import DirEntry, FileSystem, PathType, Storage
+    from oboromi_fs.protocols import DirEntry, Extent, FileSystem, PathType, Storage
 
 __all__ = ["MAX_PATH", "Like", "Tree", "Where", "gather"]
 
@@ -142,22 +142,39 @@ def _walk(fs: FileSystem, root: str) -> Tree:
     directories: list[bytes] = []
     files: list[bytes] = []
     sizes = array("q")
-    for inner, entry in fs.walk(root) if isinstance(fs, FileSystemBase) else walk(fs, root):
+    where: list[Where] = []
+    offsets = array("q")
+    for inner, entry, extent in _entries(fs, root):
         path = _encoded(inner, entry)
         if entry.kind == "directory":
             directories.append(path)
             continue
+        if extent is not None:
+            where.append(_where(extent))
+            offsets.append(extent.offset)
         try:
             sizes.append(entry.size)
         except OverflowError:
             raise _refusal(inner, f"has {entry.size} bytes; a RomFS counts to {(1 << 63) - 1}") from None
         files.append(path)
     tree = Tree(directories, files, sizes, fs, root)
+    if len(where) == len(files):
+        return tree._replace(where=where, offsets=offsets)
     if files and _has_extents(fs):
         where, offsets = _places(fs, root, tree)  # type: ignore[arg-type]  # What _has_extents is about.
         if len(where) == len(files):
             return tree._replace(where=where, offsets=offsets)
     return tree
+
+
+def _entries(fs: FileSystem, root: str) -> Iterable[tuple[str, DirEntry, Extent | None]]:
+    """What is below a directory; with where the bytes of files are, if the file system tells both in one pass."""
+    both = getattr(fs, "walk_extents", None)
+    if both is not None:
+        found: Iterable[tuple[str, DirEntry, Extent | None]] = both(root)
+        return found
+    walked = fs.walk(root) if isinstance(fs, FileSystemBase) else walk(fs, root)
+    return ((inner, entry, None) for inner, entry in walked)
 
 
 def _encoded(path: str, entry: DirEntry) -> bytes:
@@ -183,13 +200,19 @@ def _places(fs: FileSystemBase, root: str, tree: Tree) -> tuple[list[Where], arr
     """Where the files are, if the extents are those of the walk one by one; else fewer than there are files."""
     where: list[Where] = []
     offsets = array("q")
-    for (path, storage, offset, size), known, planned in zip(fs.extents(root), tree.files, tree.sizes, strict=False):
-        if size != planned or encode_name(path) != known:
+    for extent, known, planned in zip(fs.extents(root), tree.files, tree.sizes, strict=False):
+        if extent.size != planned or encode_name(extent.path) != known:
             break
-        whole_file = isinstance(storage, File) and not offset and size == storage.size  # Not kept: there may be thousands.
-        where.append(_host_path(storage) if whole_file else storage)
-        offsets.append(offset)
+        where.append(_where(extent))
+        offsets.append(extent.offset)
     return where, offsets
+
+
+def _where(extent: Extent) -> Where:
+    """What holds a file, to be kept; a file that was opened is not kept open: there may be thousands."""
+    storage = extent.storage
+    whole_file = isinstance(storage, File) and not extent.offset and extent.size == storage.size
+    return _host_path(storage) if whole_file else storage
 
 
 def _host_path(storage: Storage) -> bytes | None:
