@@ -41,7 +41,7 @@ _PIECE = 1 << 20
 """Bytes hashed between two looks at the stop flag."""
 SHOWN = 8
 """Failures of a kind named one by one before the rest is counted."""
-_CONTAINER_ENDINGS = ("nsp", "nsz", "xci", "xcz", "pfs0", "hfs0", "romfs")
+_CONTAINER_ENDINGS = ("nsp", "nsz", "xci", "xcz", "pfs0", "hfs0", "romfs", "zip", "pk3")
 _NCA_HEADER = 0xC00
 _COMPRESSED_MAGIC, _COMPRESSED_AT = b"NCZSECTN", 0x4000
 """What a compressed NCA has behind the first bytes of the NCA, which are as they were."""

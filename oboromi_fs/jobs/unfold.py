@@ -17,6 +17,7 @@ from oboromi_fs.backends.nca import HEADER_SIZE, Nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.base import FileSystemBase, extents_of, walk
 from oboromi_fs.errors import (
     CorruptError,
@@ -28,6 +29,7 @@ from oboromi_fs.errors import (
     NotADirectoryEntryError,
     OboromiFsError,
     UnsafePathError,
+    UnsupportedError,
 )
 from oboromi_fs.jobs.windows import seen_through
 from oboromi_fs.paths import addressable, join, split, unsafe_name
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Opened", "Unfolded", "check_member"]
 
-_MAGICS = (b"PFS0", b"HFS0", b"\x50\0\0\0", b"\x28\0\0\0")
+_MAGICS = (b"PFS0", b"HFS0", b"\x50\0\0\0", b"\x28\0\0\0", b"PK\3\4")
 _CARD_SIZE = 0xF000
 """No game card image is smaller: its root lies there."""
 _MAX_DEPTH = 16
@@ -166,9 +168,10 @@ class Unfolded(FileSystemBase):
         opened = opened or Opened()
         for extent in self._extents(tree, fs, self._names(tree, fs)):
             path, storage, offset, size = extent
-            if self._opener.check:
-                _check_digest(fs, join(inner, path))
             full = join(prefix, path) if prefix else path
+            # Of a ZIP entry all bytes are read for it.
+            if self._opener.check and (not isinstance(fs, ZipFs) or self._deep or self._is_wanted(full)):
+                _check_digest(fs, join(inner, path))
             enters = (self._deep or (isinstance(fs, NroArchive) and path == "romfs")) and depth < _MAX_DEPTH
             container = self._container(fs, inner, extent, full) if enters else None
             if isinstance(container, NroArchive):  # Its listing leaves out the code: below other things an NRO stays the file it is.
@@ -213,12 +216,15 @@ class Unfolded(FileSystemBase):
 
     def _add_file(self, fs: FileSystem, inner: str, extent: Extent, full: str) -> None:
         path, storage, offset, size = extent
-        if self._opener.check and (self._wanted is None or self._wanted(full)):
+        if self._opener.check and self._is_wanted(full):
             _check_name(storage, offset, size, split(path)[1])
         if isinstance(fs, HostFs):
             self.files.append(Extent(full, ReopenedFile(fs, join(inner, path), size), 0, size))
         else:
             self.files.append(Extent(full, storage, offset, size))
+
+    def _is_wanted(self, full: str) -> bool:
+        return self._wanted is None or self._wanted(full)
 
     def _refuse(self, path: str, name: str) -> None:
         self.problems.append((path, UnsafePathError(name, unsafe_name(name))))
@@ -228,7 +234,7 @@ class Unfolded(FileSystemBase):
             flat = isinstance(fs, PartitionArchive | XciArchive)  # There a path is a name, and has been refused.
             try:
                 return [extent for extent in extents_of(fs, tree.inner) if not flat or ("/" not in extent.path and extent.path)]
-            except (CorruptError, UnsafePathError):
+            except (CorruptError, UnsafePathError, UnsupportedError):
                 pass
         return self._one_by_one(tree, fs, names)  # One of them is broken: which? Or, each is a file to be opened and closed.
 
@@ -342,7 +348,7 @@ def _looks_like_container(extent: Extent, name: str) -> bool:
 
 
 def check_member(fs: FileSystem, path: str) -> None:
-    """Check a file against the hash that a card or HFS0 archive has of it, and an NCA that is named by its hash against its name.
+    """Check a file against the hash that a card, HFS0 or ZIP archive has of it, and an NCA that is named by its hash against its name.
 
     Raises:
         IntegrityError: It does not match.
@@ -356,8 +362,11 @@ def check_member(fs: FileSystem, path: str) -> None:
 
 
 def _check_digest(fs: FileSystem, path: str) -> None:
-    """Check the hash that a card or HFS0 archive has of a member; others have none."""
+    """Check the hash that a card or HFS0 archive has of a member, and the CRC-32 of a ZIP entry that is stored; others have none."""
     archive: FileSystem = fs
+    if isinstance(fs, ZipFs) and not fs.entry(path).method:  # What is compressed is checked when it is read.
+        for _ in fs.checked(path):
+            pass
     if isinstance(fs, XciArchive):
         partition, path = path.partition("/")[::2]
         archive = fs.partition(partition)
