@@ -516,18 +516,24 @@ def test_name_and_publisher_spread_over_the_languages() -> None:
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ({"titles": {"AmericanEnglish": {"name": "x" * 513}}}, "[titles.AmericanEnglish] name: longer than 512 bytes"),
-        ({"titles": {"AmericanEnglish": {"publisher": "ü" * 129}}}, "[titles.AmericanEnglish] publisher: longer than 256 bytes"),
+        (
+            {"titles": {"AmericanEnglish": {"name": "x" * 513}}},
+            "[titles.AmericanEnglish] name: '" + "x" * 36 + "... has 513 bytes, 512 are the most",
+        ),
+        (
+            {"titles": {"AmericanEnglish": {"publisher": "ü" * 129}}},
+            "[titles.AmericanEnglish] publisher: '" + "ü" * 36 + "... has 258 bytes, 256 are the most",
+        ),
         ({"titles": {"German": {"nam": "x"}}}, "[titles.German] nam: no such key: did you mean name?"),
         ({"titles": {"German": "x"}}, "[titles] German: 'x' is not a table"),
         ({"titles": {"20": {"name": "x"}}}, "[titles] 20: there is room for 16 languages"),
         ({"titles": ["x"]}, "titles: ['x'] is not a table"),
         ({"display_version": 1}, "display_version: 1 is not a text"),
-        ({"display_version": "1" * 17}, "display_version: longer than 16 bytes"),
+        ({"display_version": "1" * 17}, "display_version: '11111111111111111' has 17 bytes, 16 are the most"),
         ({"display_version": "\ud800"}, "display_version: holds half of a surrogate pair"),
         ({"screenshot": "Denied"}, "screenshot: 'Denied' is not one of Allow, Deny, or a number"),
         ({"screenshot": 256}, "screenshot: 256 is not between 0 and 255"),
-        ({"hdcp": "yes"}, "hdcp: 'yes' is not a number"),
+        ({"hdcp": "yes"}, "hdcp: 'yes' is neither true nor false"),
         ({"attributes": ["Demo", "Dem"]}, "[attributes] 1: 'Dem' is not one of Demo, RetailInteractiveDisplay, or a number"),
         ({"attributes": 1 << 32}, "[attributes] 0: 4294967296 is not between 0x0 and 0xffffffff"),
         ({"rating_ages": {"ESRP": 1}}, "[rating_ages] ESRP: no such organisation: use one of CERO, GRACGCRB, GSRMR, ESRB"),

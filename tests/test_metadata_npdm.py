@@ -515,14 +515,19 @@ def test_bytes_in_a_gap_that_is_none_any_longer(owners: bytearray) -> None:
     [
         ({}, "program_id: missing"),
         ({"program_id": "x"}, "program_id: 'x' is not a number"),
-        ({"name": "x" * 17}, "name: longer than 16 bytes"),
-        ({"services": ["nine bytes"]}, "[services.0] name: longer than 8 bytes"),
+        ({"name": "x" * 17}, "name: 'xxxxxxxxxxxxxxxxx' has 17 bytes, 16 are the most"),
+        ({"services": ["nine bytes"]}, "[services.0] name: 'nine bytes' has 10 bytes, 8 are the most"),
         ({"services": ["ok", ""]}, "[services] 1: a service has a name"),
         ({"services": [{"name": "a", "host": 2}]}, "[services.0] host: 2 is not between 0 and 1"),
         ({"services": [{"name": "a", "control": 1}]}, "[services.0] control: 0x1 has bits other than 0x78"),
         ({"services": [{"host": True}]}, "[services.0] name: missing"),
         ({"services": "hid"}, "services: 'hid' is not a list"),
         ({"syscalls": ["SetHeapsize"]}, "[syscalls] 0: 'SetHeapsize' is not one of SetHeapSize"),
+        (
+            {"syscalls": ["ExitProces"]},
+            "[syscalls] 0: 'ExitProces' is not one of SetHeapSize, SetMemoryPermission, SetMemoryAttribute and "
+            "121 more, or a number: did you mean ExitProcess?",
+        ),
         ({"syscalls": [192]}, "[syscalls] 0: 192 is not below 0xc0"),
         ({"syscalls": [1], "kernel_capabilities": []}, "syscalls: stands for kernel_capabilities, which are given as well"),
         ({"kernel_capabilities": [{"kind": "X"}]}, "[kernel_capabilities.0] kind: 'X' is not one of ThreadInfo, Syscalls"),

@@ -79,8 +79,8 @@ def test_characters_that_texts_escape(name: str) -> None:
         ('format = "ELF"', "format of x.toml: 'ELF' is not one of NACP, NPDM, CNMT, ticket"),
         ("format = 1979-05-27", "format of x.toml: datetime.date(1979, 5, 27) is not one of"),
         ('format = "NACP"\nname = 1979-05-27', "[titles.AmericanEnglish] name of x.toml: datetime.date(1979, 5, 27) is not a text"),
-        ('format = "NACP"\nhdcp = 1.5', "hdcp of x.toml: 1.5 is not a number"),
-        ('format = "NACP"\nhdcp = nan', "hdcp of x.toml: nan is not a number"),
+        ('format = "NACP"\nhdcp = 1.5', "hdcp of x.toml: 1.5 is neither true nor false"),
+        ('format = "NACP"\nhdcp = nan', "hdcp of x.toml: nan is neither true nor false"),
         ('format = "NACP"\nhdcp = 0x' + "f" * 5000, "hdcp of x.toml: 0xfffffffffffffffffffffffffffffffffff... is not between 0 and 255"),
         ('format = "NACP"\nisbn = 0x' + "f" * 5000, "isbn of x.toml: 0xfffffffffffffffffffffffffffffffffff... is not a text"),
         ('format = "NACP"\nisbn = [0x' + "f" * 5000 + "]", "isbn of x.toml: a list is not a text"),
@@ -103,7 +103,7 @@ def test_toml_that_is_wrong(text: str, problem: str) -> None:
         ('{"format": ["NACP"]}', "format of x.json: ['NACP'] is not one of"),
         ('{"format": "NACP", "isbn": null}', "isbn of x.json: None is not a text"),
         ('{"format": "NACP", "isbn": "\\ud800"}', "isbn of x.json: holds half of a surrogate pair"),
-        ('{"format": "NACP", "hdcp": NaN}', "hdcp of x.json: nan is not a number"),
+        ('{"format": "NACP", "hdcp": NaN}', "hdcp of x.json: nan is neither true nor false"),
     ],
 )
 def test_json_that_is_wrong(text: str, problem: str) -> None:

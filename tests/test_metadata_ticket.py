@@ -199,7 +199,7 @@ def test_rights_id_and_key_are_enough() -> None:
         ({"signature": "00"}, "signature: 1 bytes, RSA-2048 SHA-256 needs 256"),
         ({"signature_type": 0x10002, "signature_padding": "00"}, "signature_padding: 1 bytes, ECDSA SHA-1 needs 64"),
         ({"key_type": "Shared"}, "key_type: 'Shared' is not one of Common, Personalised, or a number"),
-        ({"issuer": "x" * 65}, "issuer: longer than 64 bytes"),
+        ({"issuer": "x" * 65}, "issuer: '" + "x" * 36 + "... has 65 bytes, 64 are the most"),
         ({"titlekey": "00"}, "titlekey: no such key: did you mean title_key?"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oboromi_fs.metadata.keypath import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from enum import IntEnum, IntFlag
 
     from oboromi_fs.metadata.keypath import KeyPath, Plain
@@ -20,6 +20,9 @@ __all__ = ["Array", "Choice", "Flags", "Hex", "Kind", "Nested", "Number", "Switc
 
 EXACT = 1 << 53
 """Numbers below this survive readers of JSON that know only floating point; larger ones are written as text."""
+_MOST_NAMED = 16
+"""How many names a message lists."""
+_HEX_DIGITS = set("0123456789abcdefABCDEF")
 
 
 def camel(name: str) -> str:
@@ -67,6 +70,19 @@ def integer_of(plain: Any) -> int | None:
     return plain if isinstance(plain, int) and not isinstance(plain, bool) else None
 
 
+def one_of(plain: Any, names: Iterable[str]) -> str:
+    """Return what a message says may stand in the place of a plain value: the names, or some of very many, and the one that is meant."""
+    known = list(names)
+    named = known if len(known) <= _MOST_NAMED else known[:3]
+    more = f" and {len(known) - len(named)} more" if len(known) > len(named) else ""
+    close = []
+    if isinstance(plain, str):
+        from difflib import get_close_matches
+
+        close = get_close_matches(plain, known, 1)
+    return f"one of {', '.join(named)}{more}, or a number{f': did you mean {close[0]}?' if close else ''}"
+
+
 class Number(Kind):
     """An integer.
 
@@ -92,7 +108,8 @@ class Number(Kind):
         """Return the number: given as one, or as text such as ``0x1000`` or ``42``."""
         number = integer_of(plain)
         if number is None:
-            path.refuse(plain, "a number")
+            digits = isinstance(plain, str) and plain and set(plain) <= _HEX_DIGITS
+            path.refuse(plain, "a number: hexadecimal ones begin with 0x" if digits else "a number")
         if not self.low <= number <= self.high:
             low, high = (f"{self.low:#x}", f"{self.high:#x}") if self.digits else (self.low, self.high)
             raise path.error(f"{shown(plain)} is not between {low} and {high}")
@@ -119,7 +136,11 @@ class Switch(Number):
 
     def parse(self, plain: Any, path: KeyPath) -> Any:
         """Return a bool, or the number if it is neither 0 nor 1."""
-        return plain if isinstance(plain, bool) else self.from_raw(super().parse(plain, path))
+        if isinstance(plain, bool):
+            return plain
+        if integer_of(plain) is None:
+            raise path.error(f"{shown(plain)} is neither true nor false")
+        return self.from_raw(super().parse(plain, path))
 
 
 class Choice(Number):
@@ -153,7 +174,7 @@ class Choice(Number):
         """Return the member of a name or number, or the number."""
         found = self.numbers.get(plain) if isinstance(plain, str) else None
         if found is None and integer_of(plain) is None:
-            path.refuse(plain, f"one of {', '.join(self.numbers)}, or a number")
+            path.refuse(plain, one_of(plain, self.numbers))
         return self.from_raw(super().parse(plain, path)) if found is None else found
 
 
@@ -196,7 +217,7 @@ class Flags(Number):
         for at, item in path.items(plain if isinstance(plain, list | tuple) else [plain]):
             bit = self.bits.get(item) if isinstance(item, str) else None
             if bit is None and integer_of(item) is None:
-                at.refuse(item, f"one of {', '.join(self.bits)}, or a number")
+                at.refuse(item, one_of(item, self.bits))
             result |= super().parse(item, at) if bit is None else bit
         if result & self.others:
             raise path.error(f"the bits {result & self.others:#x} are not flags")
@@ -280,7 +301,7 @@ class Text(Kind):
             except UnicodeEncodeError:
                 raise path.error("holds half of a surrogate pair") from None
         if len(data) > self.size:
-            raise path.error(f"longer than {self.size} bytes")
+            raise path.error(f"{shown(plain)} has {len(data)} bytes, {self.size} are the most")
         return self.from_raw(data)
 
 
