@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from oboromi_fs.errors import (
         ClosedError,
         CorruptError,
+        DirectoryNotEmptyEntryError,
+        EntryExistsError,
         EntryNotFoundError,
         FormatError,
         IntegrityError,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from oboromi_fs.keys import KeySet
     from oboromi_fs.opening import Location, NestedFs, Opener, locate, open_fs
     from oboromi_fs.overlay import Layer, UnionFs
+    from oboromi_fs.overlay.upper import UpperLayer
+    from oboromi_fs.overlay.writable import WritableUnionFs
     from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, Place, Storage, VFile
     from oboromi_fs.tickets import Ticket
 
@@ -48,6 +52,8 @@ __all__ = [
     "ContentMeta",
     "CorruptError",
     "DirEntry",
+    "DirectoryNotEmptyEntryError",
+    "EntryExistsError",
     "EntryNotFoundError",
     "Extent",
     "File",
@@ -85,8 +91,10 @@ __all__ = [
     "UnionFs",
     "UnsafePathError",
     "UnsupportedError",
+    "UpperLayer",
     "VFile",
     "WindowStorage",
+    "WritableUnionFs",
     "XciArchive",
     "__version__",
     "locate",
@@ -98,6 +106,8 @@ _HOMES = {
     "ContentMeta": "contents",
     "CorruptError": "errors",
     "DirEntry": "protocols",
+    "DirectoryNotEmptyEntryError": "errors",
+    "EntryExistsError": "errors",
     "EntryNotFoundError": "errors",
     "Extent": "protocols",
     "File": "file",
@@ -135,8 +145,10 @@ _HOMES = {
     "UnionFs": "overlay",
     "UnsafePathError": "errors",
     "UnsupportedError": "errors",
+    "UpperLayer": "overlay.upper",
     "VFile": "protocols",
     "WindowStorage": "base",
+    "WritableUnionFs": "overlay.writable",
     "XciArchive": "backends.xci",
     "locate": "opening",
     "open_fs": "opening",

@@ -11,6 +11,8 @@ import errno
 __all__ = [
     "ClosedError",
     "CorruptError",
+    "DirectoryNotEmptyEntryError",
+    "EntryExistsError",
     "EntryNotFoundError",
     "FormatError",
     "IntegrityError",
@@ -162,6 +164,20 @@ class IsADirectoryEntryError(_PathError, IsADirectoryError):
 
     _errno = errno.EISDIR
     _text = "is a directory"
+
+
+class EntryExistsError(_PathError, FileExistsError):
+    """Something is there already."""
+
+    _errno = errno.EEXIST
+    _text = "exists already"
+
+
+class DirectoryNotEmptyEntryError(_PathError, OSError):
+    """The directory has entries, and only an empty one will do."""
+
+    _errno = errno.ENOTEMPTY
+    _text = "directory is not empty"
 
 
 class ReadOnlyError(_PathError, PermissionError):

@@ -12,14 +12,31 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
     from oboromi_fs.protocols import DirEntry, FileSystem
 
-__all__ = ["OPAQUE", "PREFIX", "RESERVED", "Marked", "has_opaque_attribute", "host_folder", "is_marker", "is_whiteout", "read_marked"]
+__all__ = [
+    "OPAQUE",
+    "PREFIX",
+    "RESERVED",
+    "Encoding",
+    "Marked",
+    "has_opaque_attribute",
+    "host_folder",
+    "is_marker",
+    "is_whiteout",
+    "mark_opaque",
+    "mark_whiteouts",
+    "read_marked",
+]
+
+Encoding: TypeAlias = Literal["oci", "overlayfs"]
+"""What a writer of markers writes; readers read both."""
 
 PREFIX = ".wh."
 RESERVED = ".wh..wh."
@@ -57,13 +74,12 @@ def _attributes(host: str) -> list[str]:
 
 
 def has_opaque_attribute(host: str) -> bool:
-    """Whether a host directory has overlayfs' attribute of opaque ones."""
+    """Whether a host directory has overlayfs' attribute of opaque ones. Of another value, ``x``, it says that files may be whiteouts."""
     for name in _attributes(host):
         if name in _OPAQUE_ATTRIBUTES:
-            try:
-                return os.getxattr(host, name, follow_symlinks=False) == b"y"
-            except OSError:
-                return False
+            with suppress(OSError):
+                if os.getxattr(host, name, follow_symlinks=False) == b"y":
+                    return True
     return False
 
 
@@ -98,27 +114,57 @@ def read_marked(fs: FileSystem, path: str) -> Marked:
     folder = host_folder(fs, path)
     if folder is not None:
         opaque = opaque or has_opaque_attribute(folder)
-        gone = _overlayfs_whiteouts(folder)
+        gone = _overlayfs_whiteouts(fs, path, folder, entries)
         if gone:
             whiteouts |= gone
             entries = [entry for entry in entries if entry.name not in gone]
     return Marked(entries, whiteouts, opaque)
 
 
-def _overlayfs_whiteouts(folder: str) -> set[str]:
-    """Names of the whiteouts in a host folder. A file is looked at closely only if it is no ordinary one, or empty."""
+def _overlayfs_whiteouts(fs: FileSystem, path: str, folder: str, entries: list[DirEntry]) -> set[str]:
+    """Names of the whiteouts in a host folder. Only what may be one is looked at: empty files, and what a listing leaves out."""
+    names = [entry.name for entry in entries if not entry.size and entry.kind == "file"]
+    prefix = path + "/" if path else ""
+    left_out: dict[str, str] = getattr(fs, "left_out", {})
+    names += [
+        inner[len(prefix) :]
+        for inner, what in tuple(left_out.items())
+        if what == "a device" and inner.startswith(prefix) and "/" not in inner[len(prefix) :]
+    ]
     gone: set[str] = set()
-    try:
-        with os.scandir(folder) as children:
-            for child in children:
-                if child.is_dir(follow_symlinks=False) or child.is_symlink():
-                    continue
-                try:
-                    found = child.stat(follow_symlinks=False)
-                except OSError:  # Vanished meanwhile.
-                    continue
-                if is_whiteout(join(folder, child.name), found):
-                    gone.add(child.name)
-    except OSError:  # The listing before has told what there is to tell.
-        return gone
+    for name in names:
+        host = join(folder, name)
+        try:
+            found = os.lstat(host)
+        except OSError:  # Vanished meanwhile.
+            continue
+        if is_whiteout(host, found):
+            gone.add(name)
     return gone
+
+
+def mark_opaque(descriptor: int) -> None:
+    """Give an open host directory overlayfs' attribute of opaque ones, in the namespace that takes no privilege.
+
+    Raises:
+        OSError: The host refuses, as file systems without attributes do.
+    """
+    os.setxattr(descriptor, _OPAQUE_ATTRIBUTES[0], b"y")
+
+
+def mark_whiteouts(directory: int, file: int | None = None) -> None:
+    """Give an open, empty host file overlayfs' attribute of whiteouts, and its directory the one that says to look for such files.
+
+    Args:
+        directory: The directory it is, or will be, in.
+        file: The file; None to mark the directory alone.
+
+    Raises:
+        OSError: The host refuses.
+    """
+    if file is not None:
+        os.setxattr(file, _WHITEOUT_ATTRIBUTES[0], b"y")
+    with suppress(OSError):  # It is a hint for the kernel, which without it does not look.
+        if os.getxattr(directory, _OPAQUE_ATTRIBUTES[0]) == b"y":
+            return
+    os.setxattr(directory, _OPAQUE_ATTRIBUTES[0], b"x")
