@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oboromi_fs.overlay.keys import fold_key
+from oboromi_fs.overlay.keys import fold_case, fold_key
 from oboromi_fs.overlay.layer import Layer
 from oboromi_fs.overlay.listing import list_layer
 from oboromi_fs.overlay.names import in_order
@@ -60,15 +60,18 @@ def diff_directory(index: Queries, directory: Layer | FileSystem) -> DirectoryDi
     """
     layer = directory if isinstance(directory, Layer) else Layer(directory, "directory")
     listing = list_layer(layer)
-    names = index.state.names
+    state = index.state
     conflicts: set[str] = set()
     additions: set[str] = set()
     for path in listing.files:
-        key = fold_key(path) if index.state.mode == "fold" else path
-        if key in index:
+        key = fold_key(path) if state.mode == "fold" else path
+        same: list[int] = []
+        if layer.case == "fold" and state.mode != "fold":
+            same = [number for number in state.names.folded.get(fold_case(path), ()) if state.stacks.winners[number] >= 0]
+        if same:
+            conflicts.update(map(state.names.path, same))
+        elif key in index:
             conflicts.add(key)
-        elif layer.case == "fold" and (same := [each for each in map(names.path, names.folded.get(fold_key(path), ())) if each in index]):
-            conflicts.update(same)
         else:
             additions.add(key)
     return DirectoryDiff(tuple(in_order(conflicts)), tuple(in_order(additions)), tuple(listing.problems))

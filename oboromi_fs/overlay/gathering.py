@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from oboromi_fs.overlay.stacks import Ids
 
 __all__ = ["Gathering", "checked_key"]
+
+_PLAIN = re.compile(r"(?![A-Za-z]:)(?!\.{1,2}(?:/|\Z))[^/\\\0]+(?:/(?!\.{1,2}(?:/|\Z))[^/\\\0]+)*")
+"""Paths that need no closer look to be safe keys."""
 
 
 def checked_key(path: str, *, fold: bool) -> str:
@@ -71,11 +75,14 @@ class Gathering:
         listing = Listing()
         given: dict[str, list[str]] = {"": []}
         for path in paths:
-            try:
-                key = checked_key(path, fold=self._fold)
-            except UnsafePathError as error:
-                self.problems.append(Problem(name, "ignored", path, str(error)))
-                continue
+            if _PLAIN.fullmatch(path):
+                key = fold_case(path) if self._fold else path
+            else:
+                try:
+                    key = checked_key(path, fold=self._fold)
+                except UnsafePathError as error:
+                    self.problems.append(Problem(name, "ignored", path, str(error)))
+                    continue
             folder, _, last = key.rpartition("/")
             if folder not in given:
                 self._make(listing, given, folder)
@@ -103,9 +110,10 @@ class Gathering:
         for folder, names, spelled in self._keyed(listing, given):
             known = self.names.folder(folder)
             folders.append(known)
-            if spelled is not None:
+            prefix = folder + "/" if folder else ""
+            if spelled is not None and spelled != [prefix + name for name in names]:
                 for place, (name, text) in enumerate(zip(names, spelled, strict=True), len(keys)):
-                    if len(text) != len(name) + (len(folder) + 1 if folder else 0) or text != join(folder, name):
+                    if text != prefix + name:
                         places.append(place)
                         texts.append(text)
             keys.extend(self.names.add(known, names))

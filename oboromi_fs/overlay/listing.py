@@ -121,7 +121,10 @@ class _Lister:
             folders = [entry.name for entry in rest if entry.is_dir(follow_symlinks=False)]
         except OSError:
             return False
-        if len(folders) != len(rest) or (self.markers and _has_markers(folder, names, folders)) or _has_parts(names, folders):
+        if len(folders) != len(rest):
+            return False
+        text = "\0".join(["", *names, *folders])
+        if (self.markers and (f"\0{PREFIX}" in text or _is_marked(folder))) or _may_have_parts(text):
             return False
         self._add(inner, names, folders)
         return True
@@ -150,19 +153,18 @@ class _Lister:
             self.listing.opaque.append((self._at + inner).rstrip("/"))
 
 
-def _has_markers(folder: str, names: list[str], folders: list[str]) -> bool:
-    """Whether a host folder has markers of either encoding. Devices are no files, and so are met before."""
-    if any(name.startswith(PREFIX) for name in folders) or f"\0{PREFIX}" in "\0" + "\0".join(names):
-        return True
+def _is_marked(folder: str) -> bool:
+    """Whether a host folder has overlayfs' attribute: it is opaque, or has files that are whiteouts. Devices are met before."""
     if not hasattr(os, "listxattr"):
         return False
     try:
-        return any(name.endswith(".overlay.opaque") for name in os.listxattr(folder))
+        found = os.listxattr(folder)
     except OSError:
         return False
+    return bool(found) and any(name.endswith(".overlay.opaque") for name in found)
 
 
-def _has_parts(names: list[str], folders: list[str]) -> bool:
-    """Whether something in a host folder may be a part of a split archive."""
-    text = "\0".join(names).lower()
-    return any(map(may_be_split, folders)) or ((".n" in text or ".x" in text) and any(map(may_be_split, names)))
+def _may_have_parts(text: str) -> bool:
+    """Whether one of the names in a text, which NULs separate, may be that of a part of a split archive."""
+    folded = text.lower()
+    return (".n" in folded or ".x" in folded) and any(map(may_be_split, folded.split("\0")))

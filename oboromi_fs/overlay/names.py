@@ -64,6 +64,8 @@ class Names:
         self._runs: list[tuple[int, int]] = []
         self._shared: set[int] = set()
         self._number = count().__next__
+        self._own = 0
+        self._own = len(self.__dict__)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -93,8 +95,10 @@ class Names:
         return number
 
     def _forget(self) -> None:
-        for name in ("folder_paths", "parents", "folded", "_plain_order", "_folded_order"):
-            self.__dict__.pop(name, None)
+        """What was made of these names when there were fewer."""
+        if len(self.__dict__) > self._own:
+            for name in ("folder_paths", "parents", "folded", "_plain_order", "_folded_order"):
+                self.__dict__.pop(name, None)
 
     def add(self, folder: int, names: Iterable[str]) -> list[int]:
         """Return the numbers of files of a directory, new ones if need be."""

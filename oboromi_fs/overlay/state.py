@@ -12,7 +12,7 @@ from oboromi_fs.overlay.providers import Hidden, Provider, provider
 from oboromi_fs.overlay.resolver import Problem
 from oboromi_fs.overlay.spelling import respelled
 from oboromi_fs.overlay.stacks import Rows, Stacks, Texts, empty_rows, joined_rows, stacked
-from oboromi_fs.paths import join
+from oboromi_fs.paths import join, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,12 +177,15 @@ def settled(state: State, rows: Rows, *, by_source: bool) -> State:
     else:
         found = list(clashes(names, tree, rows, starts, spell))
         cuts += found
-        for path in dict.fromkeys(cut.path for cut in found):
-            here = {cut.reason: cut.source for cut in sorted(found, key=lambda cut: cut.source) if cut.path == path}
-            if len(here) < 2:  # Of other spellings on one side.
+        tops: dict[str, dict[int, int]] = {}
+        for cut in sorted(found, key=lambda cut: cut.source):
+            tops.setdefault(cut.path, {})[cut.reason] = cut.source
+        for path, here in tops.items():
+            if len(here) < 2:  # The other side is spelled otherwise.
                 continue
             file, folder = here[REASONS.index("file")], here[REASONS.index("directory")]
             text = f"{path!r} is a file in layer {called(file)!r} and a directory in layer {called(folder)!r}, of which the upper wins"
             problems.append(Problem(called(min(file, folder)), "clash", path, text))
     stacks = hide(names, rows, starts, cuts)
+    problems.sort(key=lambda problem: (sort_key(problem.path), problem.layer))
     return replace(state, stacks=stacks, aside=aside, clashed=tuple(problems))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from oboromi_fs import LayerError
 from oboromi_fs.overlay.index import ProviderIndex
+from oboromi_fs.overlay.layer import Layer, LayerKind
 from tests.overlay import model as m
 from tests.overlay.model import ModelLayer
 from tests.overlay.strategies import asked, model_layers, real_layers, same_case_stacks, stacks
@@ -185,3 +186,27 @@ def test_so_they_are_after_any_changes(data: st.DataObject, models: list[ModelLa
     for number in data.draw(st.lists(st.integers(0, len(changes) - 1), min_size=1, max_size=4)):
         changes[number]()
         check(twins.index, twins.models)
+
+
+@given(models=st.lists(st.tuples(model_layers(markers=False), st.sampled_from(["directory", "archive"])), min_size=1, max_size=4))
+def test_V5_V9_so_they_are_in_the_profile_of_openmw(models: list[tuple[ModelLayer, LayerKind]]) -> None:
+    layers = real_layers([model for model, _ in models])
+    kinds = [kind for _, kind in models]
+    index = ProviderIndex.build(
+        [Layer(layer.fs, layer.name, kind, layer.case, layer.at, markers=False) for layer, kind in zip(layers, kinds, strict=True)],
+        profile="openmw",
+    )
+    stacks: dict[str, list[tuple[str, str]]] = {}
+    folders: set[str] = set()
+    dropped: list[tuple[str, str]] = []
+    for number in sorted(range(len(models)), key=lambda number: kinds[number] == "directory"):
+        model = models[number][0]
+        for path in sorted(map(model.place, model.files), key=m.raw):
+            folded = m.fold(path)
+            if folded in folders or any(parent in stacks for parent in m.parents(folded)):
+                dropped.append((f"layer {number}", path))
+            else:
+                stacks.setdefault(folded, []).append((f"layer {number}", model.inner(path)))
+                folders.update(m.parents(folded))
+    assert {key: [(each.source.path, each.original_path) for each in index.chain(key)] for key in index} == stacks
+    assert sorted((problem.layer, problem.path) for problem in index.skipped) == sorted(dropped)
