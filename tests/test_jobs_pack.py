@@ -24,6 +24,7 @@ from oboromi_fs.errors import (
     MissingKeyError,
     NotADirectoryEntryError,
     NotThisFormatError,
+    UnsupportedError,
 )
 from oboromi_fs.jobs.extract import extract_tree
 from oboromi_fs.jobs.ncafolder import ContentOptions
@@ -344,7 +345,11 @@ def test_programs_of_segments(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("table", "problem"),
-    [("priority = 1", "kip.toml, field name: missing"), ("colour = 1", "colour"), ("name = ", "it cannot be read")],
+    [
+        ("priority = 1", "kip.toml: does not say everything: it or --like must say name, program_id, ideal_core, stack_size"),
+        ("colour = 1", "colour"),
+        ("name = ", "it cannot be read"),
+    ],
 )
 def test_wrong_fields_of_a_program(table: str, problem: str, tmp_path: Path) -> None:
     for name in ("text", "ro", "data"):
@@ -490,7 +495,7 @@ def test_two_ncas_that_come_out_the_same(tmp_path: Path) -> None:
     program(tmp_path / "folder")
     program(tmp_path / "folder", "twin.nca")
     plan = plan_pack("nsp", at(tmp_path / "folder"))
-    with pytest.raises(FormatError, match=r"twin\.nca: comes out the same as 'program\.nca'"):
+    with pytest.raises(FormatError, match=r"twin\.nca: comes out the same as 'program\.nca': .*--like"):
         plan.write(str(tmp_path / "out.nsp"))
     assert os.listdir(tmp_path) == ["folder"]
 
@@ -700,10 +705,15 @@ def test_problems_of_the_archive_that_is_packed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "files", "expected"),
     [
-        ("nacp", {}, ("", "is a directory")),
+        ("nacp", {}, ("", "is a folder, and a TOML or JSON text is needed")),
         ("kip", {}, ("/text", "no such segment")),
         ("nso", {"text": b"", "ro/": b""}, ("/ro", "is a directory, and a segment is a file")),
-        ("kip", {"text": b"", "ro": b"", "data": b""}, ("/kip.toml", "missing")),
+        (
+            "kip",
+            {"text": b"", "ro": b"", "data": b""},
+            ("/kip.toml", "is not there, and it or --like must say name, program_id, priority, ideal"),
+        ),
+        ("kip", {"text": b"", "ro": b"", "data": b"", "kip.toml": b"priority = 1"}, ("/kip.toml", "must say name, program_id, ideal_core")),
         ("kip", {"text": b"", "ro": b"", "data": b"", "kip.toml": b"nme = 1"}, ("/kip.toml", "did you mean name")),
         ("kip", {"text": b"", "ro": b"", "data": b"", "kip.toml": b"="}, ("/kip.toml", "cannot be read")),
         ("kip", {"text": b"", "ro": b"", "data": b"", "kip.toml/": b""}, ("/kip.toml", "is a directory")),
@@ -717,6 +727,10 @@ def test_problems_of_the_archive_that_is_packed(tmp_path: Path) -> None:
         ("nsp", {"x.nca/other": b""}, ("/x.nca", "has none of the folders")),
         ("nsp", {"x.nca/data/a.cnmt": b"bad"}, ("/x.nca/data/a.cnmt", "CNMT")),
         ("nsp", {"a.tik": b"bad"}, ("/a.tik", "ticket")),
+        ("nsp", {"exefs/": b""}, ("/exefs", "pack that with `pack nca`, or what it is in")),
+        ("nsp", {"secure/": b""}, ("/secure", "this one is a partition of a card")),
+        ("nro", {"icon.jpg": b""}, ("", "has assets and no program: .*--like")),
+        ("nro", {"icon.jpg": b"", "text": b""}, ("/ro", "no such segment")),
         ("xci", {"secure/saves/": b""}, ("/secure/saves", "is an NCA")),
         ("xci", {"other": b""}, ("/other", "is no partition")),
     ],
@@ -840,3 +854,41 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is a device, pipe or socket"):
         plan.write(str(tmp_path / "pipe"))
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("kind", ["nacp", "npdm", "cnmt", "ticket", "tik"])
+def test_metadata_that_are_built_already(tmp_path: Path, kind: str) -> None:
+    """The error says how they are made a text; bytes that happen to be UTF-8 are seen by their NULs."""
+    for name, data in (("ascii", bytes(0x4000)), ("binary", b"\xff\0")):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(FormatError, match=rf"^text of {tmp_path}/{name}: .*`oboromi cat --as toml`"):
+            plan_pack(kind, at(tmp_path / name))
+
+
+def test_a_source_that_is_a_file_is_named_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "file").write_bytes(b"plain")
+    monkeypatch.chdir(tmp_path)
+    for kind in ("romfs", "nsp", "nca"):
+        with pytest.raises(NotADirectoryEntryError) as caught:
+            plan_pack(kind, at("some/file"))
+        assert caught.value.filename == "some/file"
+
+
+def test_segments_without_a_library_to_compress_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def library() -> object:
+        raise UnsupportedError("needs the package lz4", what="LZ4 block")
+
+    monkeypatch.setattr("oboromi_fs.executables._lz4._library", library)
+    for name in ("text", "ro", "data"):
+        (tmp_path / name).write_bytes(bytes(100))
+    with pytest.raises(UnsupportedError, match=r"lz4 \(--no-compress does without\)"):
+        plan_pack("nso", at(tmp_path))
+    assert plan_pack("nso", at(tmp_path), PackOptions(compress=False)).size == 0x100 + 300
+
+
+def test_a_priority_that_no_console_knows(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("program_id = 1\nmain_thread_priority = 64\n")
+    assert plan_pack("npdm", at(tmp_path / "a.toml")).warnings == [f"{tmp_path}/a.toml: main_thread_priority is 64: consoles know 0 to 63"]
+    (tmp_path / "a.toml").write_text("program_id = 1\nmain_thread_priority = 63\n")
+    assert plan_pack("npdm", at(tmp_path / "a.toml")).warnings == []

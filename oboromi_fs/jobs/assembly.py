@@ -178,7 +178,11 @@ def _refuse_twins(parts: Sequence[Part]) -> None:
     for part in parts:
         other = seen.setdefault((part.folder, part.final_name), part)
         if other is not part and (part.built is not None or other.built is not None):
-            raise FormatError(f"comes out the same as {other.source!r}: leave one of them out", what="NCA", source=part.source)
+            raise FormatError(
+                f"comes out the same as {other.source!r}: leave one of them out, or name what both were taken from with --like",
+                what="NCA",
+                source=part.source,
+            )
 
 
 def _from(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError
+from oboromi_fs.metadata.nacp import Nacp
+from oboromi_fs.metadata.npdm import Npdm
 from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oboromi_fs.jobs.refolding import Original
+    from oboromi_fs.metadata import Metadata
     from oboromi_fs.protocols import FileSystem
 
-__all__ = ["NO_TITLE", "odd_member", "odd_nca"]
+__all__ = ["odd_member", "odd_metadata", "odd_nca"]
 
 _MEMBERS = (".nca", ".ncz", ".tik", ".cert", ".xml", ".jpg")
 """How names in packages end: contents, what opens them, and what developers' tools put beside them."""
 _PROGRAM = {"main.npdm": "which says what the program may do", "main": "the program's code"}
-NO_TITLE = "has no title in any language: name and publisher say it"
+_LOWEST_PRIORITY = 63
 
 
 def odd_member(name: str) -> str:
@@ -45,6 +48,14 @@ def odd_nca(fs: FileSystem, path: str, original: Original | None = None) -> Iter
     if exefs is None and romfs is not None and "control.nacp" not in romfs:
         for name in sorted(romfs & {"control.toml", "control.json"}):
             yield join(path, f"romfs/{name}"), "is packed as it is; control data are in control.nacp, which `oboromi pack nacp` makes of it"
+
+
+def odd_metadata(value: Metadata) -> Iterator[str]:
+    """Yield what is to be said of metadata."""
+    if isinstance(value, Nacp) and not any(title.name for title in value.titles):
+        yield "has no title in any language: name and publisher say it"
+    if isinstance(value, Npdm) and value.main_thread_priority > _LOWEST_PRIORITY:
+        yield f"main_thread_priority is {value.main_thread_priority}: consoles know 0 to {_LOWEST_PRIORITY}"
 
 
 def _names(fs: FileSystem, path: str) -> set[str] | None:

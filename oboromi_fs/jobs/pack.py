@@ -25,16 +25,15 @@ from oboromi_fs.builders.pfs0 import build_pfs0
 from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.builders.xci import build_xci, card_layout
 from oboromi_fs.builders.xci import layout_of as card_layout_of
-from oboromi_fs.errors import FormatError, NotADirectoryEntryError, NotThisFormatError
+from oboromi_fs.errors import FormatError, IsADirectoryEntryError, NotADirectoryEntryError, NotThisFormatError
 from oboromi_fs.file import File
 from oboromi_fs.jobs.assembly import Part, assemble, image_of
 from oboromi_fs.jobs.naming import Named, full_name, naming
 from oboromi_fs.jobs.ncafolder import ContentOptions, nca_builder, original_builder
-from oboromi_fs.jobs.oddities import NO_TITLE, odd_nca
+from oboromi_fs.jobs.oddities import odd_metadata, odd_nca
 from oboromi_fs.jobs.programs import METADATA, kip_of, left_out_of, metadata_of, nro_of, nso_of, other_files
 from oboromi_fs.jobs.refolding import Folded, Original, entries_of, rebuilt, same_tree
 from oboromi_fs.jobs.titlefolder import plan_titles
-from oboromi_fs.metadata.nacp import Nacp
 from oboromi_fs.paths import join, normalise
 from oboromi_fs.storage.splitting import PART_SIZE, part_names, write_split
 
@@ -200,10 +199,12 @@ def _plan(kind: str, place: Location, options: PackOptions, original: Original |
     if kind in _TREES:
         return _TREES[kind](place, options, original)
     if kind in METADATA:
+        if place.kind == "directory":
+            raise IsADirectoryEntryError(Named(place.display), "is a folder, and a TOML or JSON text is needed")
         storage = place.fs.storage(place.path)
         value = metadata_of(storage, Named(place.display), kind)
         data = value.to_bytes()
-        odd = [f"{place.display}: {NO_TITLE}"] if isinstance(value, Nacp) and not any(title.name for title in value.titles) else []
+        odd = [f"{place.display}: {text}" for text in odd_metadata(value)]
         return PackPlan(kind, len(data), warnings=odd, _image=MemoryStorage(data, place.display))
     warnings: list[str] = []
     if kind == "nro":
@@ -241,7 +242,7 @@ def _tree(place: Location) -> tuple[FileSystem, str]:
         return place.fs, place.path
     entered = place.fs.enter(place.path)
     if entered is None:
-        raise NotADirectoryEntryError(place.display, "neither a folder nor a container")
+        raise NotADirectoryEntryError(Named(place.display), "neither a folder nor a container")
     return entered, ""
 
 
@@ -312,7 +313,7 @@ def _count(fs: FileSystem, path: str) -> int:
 def _plan_nca(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
     kept = _container(original, "NCA", Nca) if original is not None else None
     if place.kind == "file" and not isinstance(place.fs.enter(place.path), Nca):
-        raise NotADirectoryEntryError(place.display, "neither the folder of an NCA nor an NCA")
+        raise NotADirectoryEntryError(Named(place.display), "neither the folder of an NCA nor an NCA")
     fs, path, keys = place.fs, place.path, place.fs.keys
     part = Part(path, os.path.basename(place.display), "built", "NCA")
     if original is not None and same_tree(fs, path, original):
@@ -356,7 +357,7 @@ def _plan_xci(place: Location, options: PackOptions, original: Original | None) 
         inner = join(path, entry.name)
         known = card.partitions if original is not None else _PARTITIONS
         if entry.kind != "directory" or (entry.name not in known and entry.name not in _PARTITIONS):
-            raise FormatError(f"is no partition of a card: {', '.join(_PARTITIONS)} are", what="XCI folder", source=inner)
+            raise FormatError(f"is no partition of a card: folders called {', '.join(_PARTITIONS)} are", source=inner)
         folders.append((inner, entry.name))
     plan = plan_titles(fs, folders, replace(options.content, card=True), place.fs.opener, original)
 

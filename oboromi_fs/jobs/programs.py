@@ -11,7 +11,7 @@ from oboromi_fs.builders.kip import build_kip
 from oboromi_fs.builders.nro import build_nro, with_assets
 from oboromi_fs.builders.nso import build_nso
 from oboromi_fs.builders.romfs import RomFsImage
-from oboromi_fs.errors import EntryNotFoundError, FormatError, IsADirectoryEntryError, NotThisFormatError
+from oboromi_fs.errors import EntryNotFoundError, FormatError, IsADirectoryEntryError, NotThisFormatError, UnsupportedError
 from oboromi_fs.executables.assembling import refuse
 from oboromi_fs.executables.kip import Kip
 from oboromi_fs.executables.nro import ASSET_NAMES, Nro
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA", "kip_of", "metadata_of", "nro_of", "nso_of", "read_metadata"]
 
-METADATA = {"cnmt": "CNMT", "nacp": "NACP", "npdm": "NPDM", "ticket": "ticket"}
+METADATA = {"cnmt": "CNMT", "nacp": "NACP", "npdm": "NPDM", "ticket": "ticket", "tik": "ticket"}
 """Kinds of metadata -> their formats."""
 
 _MOST_TEXT = 1 << 26
+_BINARY = "TOML or JSON is needed, which `oboromi cat --as toml` makes of what is built already"
 _SEGMENTS = ("text", "ro", "data")
 _SIZE = Number(32, digits=1)
 _NSO_FIELDS: dict[str, Kind] = {
@@ -93,10 +94,14 @@ def metadata_of(storage: Storage, name: str, kind: str) -> Metadata:
 def _text(storage: Storage, name: str) -> str:
     if storage.size > _MOST_TEXT:
         raise FormatError(f"has {storage.size:#x} bytes, {_MOST_TEXT:#x} are the most that are read", what="text", source=name)
+    data = storage[:].tobytes()
     try:
-        return storage[:].tobytes().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
-        raise FormatError("is not UTF-8: TOML or JSON is needed", what="text", source=name) from wrong
+        raise FormatError(f"is not UTF-8: {_BINARY}", what="text", source=name) from wrong
+    if "\0" in text:
+        raise FormatError(f"holds a NUL: {_BINARY}", what="text", source=name)
+    return text
 
 
 def read_metadata(storage: Storage, name: str) -> Metadata:
@@ -121,8 +126,8 @@ def read_metadata(storage: Storage, name: str) -> Metadata:
 # Executables
 
 
-def _fields(fs: FileSystem, path: str, stem: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """What ``kip.toml`` and its like, or the same as JSON, say; empty if there is neither."""
+def _fields(fs: FileSystem, path: str, stem: str, kinds: Mapping[str, Kind]) -> dict[str, Any] | None:
+    """What ``kip.toml`` and its like, or the same as JSON, say; None if there is neither."""
     for ending in (".toml", ".json"):
         inner = join(path, stem + ending)
         try:
@@ -136,7 +141,7 @@ def _fields(fs: FileSystem, path: str, stem: str, kinds: Mapping[str, Kind]) -> 
         found = {name: kind.parse(rest.pop(name), keys / name) for name, kind in kinds.items() if name in rest}
         keys.finish(rest, kinds)
         return found
-    return {}
+    return None
 
 
 def _table(text: str, name: str) -> dict[str, Any]:
@@ -197,7 +202,7 @@ def nso_of(place: Location, like: Storage | None = None, *, compress: bool = Tru
         nso = Nso(place.fs.storage(place.path))
         return build_nso(*(nso.segment(segment.name) for segment in nso.segments), **_nso_fields(nso), compress=compress)
     parts = _segments(place.fs, place.path)
-    fields = _fields(place.fs, place.path, "nso", _NSO_FIELDS)
+    fields = _fields(place.fs, place.path, "nso", _NSO_FIELDS) or {}
     if "module_name" in fields:
         fields["module_name"] = fields["module_name"].encode("utf-8", "surrogateescape")
     if like is not None:
@@ -206,7 +211,12 @@ def nso_of(place: Location, like: Storage | None = None, *, compress: bool = Tru
         known = _nso_fields(before)
         known["offsets"] = _kept_offsets(known["offsets"], parts)
         fields = known | fields
-    return build_nso(*parts, **fields, compress=compress)
+    try:
+        return build_nso(*parts, **fields, compress=compress)
+    except UnsupportedError as wrong:
+        if compress:
+            wrong.problem += " (--no-compress does without)"
+        raise
 
 
 def _kept_offsets(offsets: tuple[int, ...], parts: list[Storage]) -> tuple[int, ...] | None:
@@ -248,16 +258,18 @@ def kip_of(place: Location, like: Storage | None = None, *, compress: bool = Tru
         kip = Kip(place.fs.storage(place.path))
         return build_kip(*(kip.segment(segment.name) for segment in kip.segments), **_kip_fields(kip), compress=compress)
     parts = _segments(place.fs, place.path)
-    fields = _fields(place.fs, place.path, "kip", _KIP_FIELDS)
+    said = _fields(place.fs, place.path, "kip", _KIP_FIELDS)
+    fields = said or {}
     if like is not None:
         kip = Kip(like)
         refuse(kip.problems, "KIP header", [like])
         known = _kip_fields(kip)
         known["offsets"] = _kept_offsets(known["offsets"], parts)
         fields = known | fields
-    for name in _KIP_NEEDED:
-        if name not in fields:
-            raise FormatError("missing: kip.toml or --like must say it", what="KIP", source=join(place.path, "kip.toml"), field=name)
+    missing = [name for name in _KIP_NEEDED if name not in fields]
+    if missing:
+        problem = "is not there, and" if said is None else "does not say everything:"
+        raise FormatError(f"{problem} it or --like must say {', '.join(missing)}", source=join(place.path, "kip.toml"))
     return build_kip(*parts, **fields, compress=compress)
 
 
@@ -333,8 +345,11 @@ def _nro_of(place: Location, like: Original | None, given: dict[str, Any], *, ch
             if before is not None and before == assets[name]:
                 assets[name] = ...
         return with_assets(program.raw, check=check, **{"icon": None, "nacp": None, "romfs": None, **assets})
+    if assets and not any(place.fs.exists(join(place.path, name)) for name in _SEGMENTS):
+        problem = "has assets and no program: name the NRO they are for with --like, or put its text, ro and data beside them"
+        raise FormatError(problem, source=place.path)
     text, ro, data = _segments(place.fs, place.path)
-    return build_nro(text, ro, data, check=check, **_fields(place.fs, place.path, "nro", _NRO_FIELDS), **assets)
+    return build_nro(text, ro, data, check=check, **(_fields(place.fs, place.path, "nro", _NRO_FIELDS) or {}), **assets)
 
 
 def _assets(place: Location, like: Original | None) -> dict[str, Storage]:
@@ -353,7 +368,7 @@ def _assets(place: Location, like: Original | None) -> dict[str, Storage]:
         elif name is not None:
             found[name] = place.fs.storage(inner)
         elif like is not None or entry.name not in (*_SEGMENTS, "nro.toml", "nro.json"):
-            raise FormatError("is no asset: icon.jpg, control.nacp and romfs are", what="NRO folder", source=inner)
+            raise FormatError("is no asset of an NRO: icon.jpg, control.nacp (or .toml, .json) and romfs are", source=inner)
     return found
 
 

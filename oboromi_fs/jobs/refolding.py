@@ -271,7 +271,7 @@ def section_images(
         known = original.kind(name) if original is not None else entry.name.partition(".")[0] in ("exefs", "romfs", "logo", "data")
         if not known:
             there = f"its sections are {', '.join(each.name for each in original.fs.read_dir(original.path))}" if original else ""
-            raise FormatError(f"is no section of the NCA; {there or 'exefs, romfs, logo and data are'}", what="NCA folder", source=inner)
+            raise FormatError(f"is no section of the NCA; {there or 'exefs, romfs, logo and data are'}", source=inner)
         replaced = {below.removeprefix(f"{name}/"): file for below, file in (files or {}).items() if below.startswith(f"{name}/")}
         if entry.kind == "file":
             images[name] = fs.storage(inner)

@@ -41,6 +41,11 @@ __all__ = ["TitlePlan", "plan_titles"]
 
 _ID_DIGITS = 32
 _NO_HASH = bytes(0x20)
+_NO_NCA = "a folder in a package is an NCA, and is called like one, ….nca"
+_HINTS = dict.fromkeys(
+    ("exefs", "romfs", "logo", "data"), "; this one is in the folder of an NCA: pack that with `pack nca`, or what it is in"
+)
+_HINTS |= dict.fromkeys(("update", "normal", "secure"), "; this one is a partition of a card: pack that")
 
 
 @dataclass(slots=True)
@@ -134,7 +139,7 @@ class _Planner:
             part.what = f"{getattr(nca, 'kind', 'file')} container"
             return
         if nca is None and not part.name.lower().endswith(".nca"):
-            raise IsADirectoryEntryError(path, "a folder in a package is an NCA, and is called like one, ….nca")
+            raise IsADirectoryEntryError(path, _NO_NCA + _HINTS.get(part.name, ""))
         part.what = "NCA"
         same = original is not None and same_tree(self.fs, path, original)
         if original is not None and part.content_id is None and isinstance(nca, Nca) and not same:
