@@ -126,7 +126,8 @@ def building(layers: Sequence[Path], runs: int, *, wanted: bool) -> None:
     best = min(seconds(ours) for _ in range(max(runs, 5)))
     million = best / rows * 1e6
     print(
-        f"  {million:.2f} s per million; {million * 0.020 / start:.2f} s where CPython starts in 20 ms{'   (wanted: under 2)' if wanted else ''}"
+    told = "   (wanted: under 2)" if wanted else ""
+    print(f"  {million:.2f} s per million; {million * 0.020 / start:.2f} s where CPython starts in 20 ms{told}")
     )
 
 
