@@ -188,10 +188,10 @@ class _Counts:
     def _level(self, path: str) -> dict[str, int] | None:
         """The numbers for the files of a directory; None where layers fold, so that names are not all there is to it."""
         merged, _ = self._resolver.directory(path)
-        if any(self._resolver.views[layer].folds for layer, _ in merged):
+        if any(self._resolver.views[layer].folds for layer, _, _ in merged):
             return None
         found: dict[str, int] = {}
-        for _, marked in reversed(merged):
+        for _, _, marked in reversed(merged):
             for name in marked.whiteouts:
                 found.pop(name, None)
             for entry in marked.entries:
