@@ -760,3 +760,9 @@ def test_a_host_that_gives_less_than_was_asked_for(tmp_path: Path, monkeypatch: 
     for size in (199, 201):
         with pytest.raises(MappingError, match=f"it had {size} bytes when the image was planned, and has 200"):
             read_host_file(path, memoryview(bytearray(size)))
+
+
+@pytest.mark.parametrize("source", ["folder", b"folder", None, {"a.txt": b"hi"}])
+def test_what_is_no_file_system(source: Any) -> None:
+    with pytest.raises(TypeError, match=r"^a file system is needed, such as HostFs\(path\) or MemoryFs\(files\), and not a "):
+        build_romfs(source)

@@ -217,6 +217,7 @@ def test_a_target_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         write_storage(MemoryStorage(b"data"), tmp_path / "nowhere" / "out")
     assert caught.value.filename == str(tmp_path / "nowhere" / "out")
+    assert str(caught.value) == f"[Errno 2] No such file or directory: '{tmp_path}/nowhere/out'"
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -167,7 +167,8 @@ class PackPlan:
                     return write_split(file, path, form=form, part_size=part_size)
         except OSError as error:
             if error.filename is None or f"{os.sep}{_ASIDE}" in os.fsdecode(error.filename):  # What the user knows is what was to be.
-                error.filename, error.filename2 = path, None
+                error.filename = path
+                del error.filename2
             raise
 
 

@@ -55,7 +55,8 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Aside]:
             os.replace(aside, os.path.realpath(file.path))
         except OSError as error:
             if error.filename in (None, aside):  # What the user knows is the file that was to be.
-                error.filename, error.filename2 = target, None
+                error.filename = target
+                del error.filename2
             raise
     except BaseException:
         if os.path.lexists(aside):

@@ -142,7 +142,8 @@ def _write_aside(
             try:
                 os.rename(source, final)
             except OSError as error:
-                error.filename, error.filename2 = final, None
+                error.filename = final
+                del error.filename2
                 raise
             moved.append(final)
     except BaseException:

@@ -61,7 +61,8 @@ def write_storage(storage: Storage, target: int | str | bytes | os.PathLike[str]
             _write_file(storage, os.path.realpath(name), progress)
         except OSError as error:
             if error.filename is None or error.filename == os.path.realpath(name):  # What the user knows is what they said.
-                error.filename, error.filename2 = name, None
+                error.filename = name
+                del error.filename2
             raise
     else:
         _Pass(storage, -1, target, progress).run()
@@ -93,7 +94,8 @@ def _write_file(storage: Storage, path: str, progress: Progress | None) -> None:
             os.replace(aside, path)
         except OSError as error:
             if error.filename in (None, aside):  # What the user knows is the file that was to be.
-                error.filename, error.filename2 = path, None
+                error.filename = path
+                del error.filename2
             raise
     except BaseException:
         _remove(aside)

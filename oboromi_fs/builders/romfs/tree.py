@@ -12,11 +12,12 @@ from oboromi_fs.base import FileSystemBase, walk
 from oboromi_fs.errors import EntryNotFoundError, FormatError, UnsafePathError
 from oboromi_fs.file import File
 from oboromi_fs.paths import addressable, decode_name, encode_name, join, normalise
+from oboromi_fs.protocols import FileSystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from oboromi_fs.protocols import DirEntry, Extent, FileSystem, PathType, Storage
+    from oboromi_fs.protocols import DirEntry, Extent, PathType, Storage
 
 __all__ = ["MAX_PATH", "Like", "Tree", "Where", "gather"]
 
@@ -59,10 +60,14 @@ def gather(fs: FileSystem, path: PathType = "", *, like: Like = "common") -> Tre
         like: In whose order.
 
     Raises:
+        TypeError: ``fs`` is none.
         EntryNotFoundError: No such path.
         NotADirectoryEntryError: The path is a file.
         FormatError: A name, a path or a size that a RomFS cannot hold; the message names it.
     """
+    if not isinstance(fs, FileSystem):
+        message = f"a file system is needed, such as HostFs(path) or MemoryFs(files), and not a {type(fs).__name__}"
+        raise TypeError(message)
     root = normalise(path)
     host = _host(fs, root)
     if host is not None:
