@@ -187,14 +187,14 @@ class _Counts:
 
     def _level(self, path: str) -> dict[str, int] | None:
         """The numbers for the files of a directory; None where layers fold, so that names are not all there is to it."""
-        merged, _ = self._resolver.directory(path)
-        if any(self._resolver.views[layer].folds for layer, _, _ in merged):
+        listings = self._resolver.listings(path, self._resolver.merging(path) or [])
+        if any(self._resolver.views[each.layer].folds for each in listings):
             return None
         found: dict[str, int] = {}
-        for _, _, marked in reversed(merged):
-            for name in marked.whiteouts:
+        for each in reversed(listings):
+            for name in each.marked.whiteouts:
                 found.pop(name, None)
-            for entry in marked.entries:
+            for entry in each.marked.entries:
                 found[entry.name] = found.get(entry.name, 0) + 1 if entry.kind == "file" else 0  # Files below a directory do not count.
         return found
 

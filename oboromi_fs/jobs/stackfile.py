@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from oboromi_fs.errors import FormatError
@@ -192,6 +191,8 @@ class _Fields:
         return value
 
     def nothing_but(self, *names: str) -> None:
+        from difflib import get_close_matches
+
         for name in self.table:
             if name not in names:
                 near = get_close_matches(name, names, 1)

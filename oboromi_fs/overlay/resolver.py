@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from oboromi_fs.overlay.markers import Marked
     from oboromi_fs.protocols import Metadata
 
-__all__ = ["Found", "HiddenFile", "Listed", "Problem", "Resolver"]
+__all__ = ["Found", "HiddenFile", "Listed", "Listing", "Place", "Problem", "Resolver"]
 
 
 class Problem(NamedTuple):
@@ -54,6 +54,22 @@ class HiddenFile(NamedTuple):
     found: Found
     reason: str
     by: int
+
+
+class Place(NamedTuple):
+    """A directory that merges: the layer's number, and where in it that is."""
+
+    layer: int
+    paths: tuple[str, ...]
+
+
+class Listing(NamedTuple):
+    """What one layer has in a merged directory, also by name."""
+
+    layer: int
+    paths: tuple[str, ...]
+    marked: Marked
+    names: dict[str, DirEntry]
 
 
 class Listed(NamedTuple):
@@ -148,9 +164,9 @@ class Resolver:
 
     # Listing
 
-    def directory(self, path: str) -> tuple[list[tuple[int, tuple[str, ...], Marked]], bool]:
-        """Return the layers that merge in a directory, top first, each with where it is and what is listed; and whether there is any."""
-        merged: list[tuple[int, tuple[str, ...], Marked]] = []
+    def merging(self, path: str) -> list[Place] | None:
+        """Return the directories that merge at a path, top first; None where there is none."""
+        places: list[Place] = []
         there = False
         for layer in self._top_down:
             meta, paths, cuts = self.find(layer, path)
@@ -158,26 +174,39 @@ class Resolver:
                 if meta.kind != "directory":
                     break
                 there = True
-                try:
-                    merged.append((layer, paths, self.views[layer].listing(Wanted(path, paths))))
-                except (OboromiFsError, OSError) as error:
-                    self.failed(layer, path, error)
+                places.append(Place(layer, paths))
             if cuts:
                 break
-        return merged, there
+        return places if there else None
+
+    def listings(self, path: str, places: list[Place]) -> list[Listing]:
+        """List the directories that merge at a path, top first, down to one that hides what is below."""
+        found: list[Listing] = []
+        for place in places:
+            try:
+                marked = self.views[place.layer].listing(Wanted(path, place.paths))
+            except (OboromiFsError, OSError) as error:
+                self.failed(place.layer, path, error)
+                continue
+            found.append(Listing(place.layer, place.paths, marked, {entry.name: entry for entry in marked.entries}))
+            if marked.opaque:
+                break
+        return found
 
     def listing(self, path: str) -> list[Listed] | None:
-        """Return the merged entries of a directory; None where there is none.
+        """Return the merged entries of a directory; None where there is none."""
+        places = self.merging(path)
+        return None if places is None else self.merged(path, self.listings(path, places))
+
+    def merged(self, path: str, listings: list[Listing]) -> list[Listed]:
+        """Merge listings.
 
         A name keeps the spelling of the lowest layer that has it: it is what the names above were meant to match.
         """
-        merged, there = self.directory(path)
-        if not there:
-            return None
         listed: dict[str, Listed] = {}
-        folds = any(self.views[layer].folds for layer, _, _ in merged)
+        folds = any(self.views[each.layer].folds for each in listings)
         spellings: dict[str, dict[str, None]] = {}
-        for layer, paths, marked in reversed(merged):
+        for layer, paths, marked, _ in reversed(listings):
             if self.views[layer].folds:
                 self._fold_in(layer, Wanted(path, paths), marked, listed, spellings)
                 continue
@@ -193,6 +222,32 @@ class Resolver:
                 if folds:
                     spellings.setdefault(fold_case(name), {})[name] = None
         return list(listed.values())
+
+    def below(self, path: str, name: str, listings: list[Listing]) -> list[Place]:
+        """Return the directories that merge at a name of a merged directory, top first, from the listings of that one.
+
+        This is :meth:`merging` for who walks a tree: a layer whose listing lacks the name is not asked again.
+        """
+        inner = join(path, name)
+        places: list[Place] = []
+        for layer, paths, marked, names in listings:
+            if not self.views[layer].plain:
+                meta, found, cuts = self.find(layer, inner)
+                if meta is not None:
+                    if meta.kind != "directory":
+                        break
+                    places.append(Place(layer, found))
+                if cuts:
+                    break
+                continue
+            entry = names.get(name)
+            if entry is not None:
+                if entry.kind != "directory":
+                    break
+                places.append(Place(layer, (join(paths[0], name),)))
+            if name in marked.whiteouts:
+                break
+        return places
 
     def _fold_in(
         self, layer: int, wanted: Wanted, marked: Marked, listed: dict[str, Listed], spellings: dict[str, dict[str, None]]

@@ -220,9 +220,16 @@ class UnionFs(FileSystemBase):
         Paths are relative to the directory; those in layers are as :attr:`Provider.original_path`.
         """
         root = normalise(path)
-        pending = [("", iter(self._level(root)))]
+        resolver = self._resolver
+        places = resolver.merging(root)
+        if places is None:
+            self._read_dir(root)  # Says why; or there are no layers, and nothing below the root.
+            return
+        # Levels of the tree: a directory's path, its layers' listings, and what of the merged one is yet to come.
+        listings = resolver.listings(root, places)
+        pending = [("", listings, iter(sorted(resolver.merged(root, listings), key=_by_name)))]
         while pending:
-            parent, entries = pending[-1]
+            parent, above, entries = pending[-1]
             found = next(entries, None)
             if found is None:
                 pending.pop()
@@ -231,15 +238,9 @@ class UnionFs(FileSystemBase):
             here = join(parent, entry.name)
             yield here, entry, layer, inner
             if entry.kind == "directory":
-                pending.append((here, iter(self._level(join(root, here)))))
-
-    def _level(self, path: str) -> list[Listed]:
-        """The entries of a directory, each with the layer that provides it and its path in there."""
-        found = self._resolver.listing(path)
-        if found is None:
-            self._read_dir(path)  # Says why.
-            found = []
-        return sorted(found, key=_by_name)
+                full = join(root, here)
+                listings = resolver.listings(full, resolver.below(join(root, parent).rstrip("/"), entry.name, above))
+                pending.append((here, listings, iter(sorted(resolver.merged(full, listings), key=_by_name))))
 
     def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
         """Yield ``(path, entry)`` for everything below a directory, parents first; paths are relative to that directory."""

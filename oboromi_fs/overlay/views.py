@@ -48,6 +48,8 @@ class View(Protocol):
     """One layer, asked by paths of the union."""
 
     folds: bool
+    plain: bool
+    """Whether what a listing names is where the name says: nothing is folded, nothing is mounted elsewhere."""
     clashes: dict[tuple[str, ...], None]
     """Paths of this layer that differ in case alone, as far as listings came by them."""
 
@@ -74,6 +76,7 @@ class _ExactView:
     """Names as they are spelled; no markers."""
 
     folds = False
+    plain = True
 
     def __init__(self, fs: FileSystem) -> None:
         self.fs = fs
@@ -167,6 +170,7 @@ class _FoldView:
     """Names in any ASCII case; with or without markers. Directories are remembered: those of the host until they change."""
 
     folds = True
+    plain = False
 
     def __init__(self, fs: FileSystem, *, markers: bool) -> None:
         self.fs = fs
@@ -268,6 +272,8 @@ def _ordered(parent: str, found: list[tuple[str, DirEntry]]) -> list[DirEntry]:
 
 class _MountedView:
     """A layer whose root is a directory of the union: the directories above are there as well, and answer by the same case policy."""
+
+    plain = False
 
     def __init__(self, view: View, at: str) -> None:
         self.view = view
