@@ -125,10 +125,8 @@ def building(layers: Sequence[Path], runs: int, *, wanted: bool) -> None:
     start = min(seconds(Side("", lambda: command([sys.executable, "-c", ""]))) for _ in range(20))
     best = min(seconds(ours) for _ in range(max(runs, 5)))
     million = best / rows * 1e6
-    print(
     told = "   (wanted: under 2)" if wanted else ""
     print(f"  {million:.2f} s per million; {million * 0.020 / start:.2f} s where CPython starts in 20 ms{told}")
-    )
 
 
 def memory(layers: Sequence[Path]) -> None:

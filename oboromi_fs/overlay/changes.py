@@ -115,11 +115,4 @@ def changed_files(before: State, after: State, order: Sequence[int]) -> Ids:
     was[: len(before.names)] = before.stacks.winning_sources()
     sources = after.stacks.winning_sources()
     now = np.where(sources >= 0, np.array([*order, -1], np.int32)[sources], -1)
-    changed = was != now
-    # The same source may win with another spelling.
-    old, new = before.stacks.winners, after.stacks.winners
-    both = np.flatnonzero((was >= 0) & ~changed)
-    spelled = (before.rows.spelled[old[both]] >= 0) | (after.rows.spelled[new[both]] >= 0)
-    for file in both[spelled].tolist():
-        changed[file] = before.spelled(int(old[file])) != after.spelled(int(new[file]))
-    return np.flatnonzero(changed).astype(np.int32)
+    return np.flatnonzero(was != now).astype(np.int32)  # For one name a source gives one spelling, whatever its place.

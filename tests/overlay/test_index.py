@@ -125,6 +125,12 @@ def test_V8_of_several_spellings_the_one_that_is_asked_for_counts() -> None:
     assert chain(index, "a.TXT")[-1] == (0, "a.txt")
 
 
+def test_V8_where_case_counts_below_the_spelling_that_is_listed_counts() -> None:
+    index = ProviderIndex.build([loose("base", "A.txt"), loose("mod", "A.txt", "a.txt", case="fold")])
+    assert index.keys() == ("A.txt",)
+    assert chain(index, "A.txt") == [(0, "A.txt"), (1, "a.txt"), (1, "A.txt")]
+
+
 def test_V9_a_path_that_is_a_file_and_a_directory_is_one_of_them_and_told() -> None:
     index = ProviderIndex.build([loose("low", "a", "x/y"), loose("high", "a/b", "x")])
     assert index.keys() == ("a/b", "x")
@@ -149,6 +155,8 @@ def test_V9_in_one_folding_source_the_last_spelling_decides() -> None:
     assert [each.text for each in index.skipped] == ["has 'Data' as a file and 'data' as a directory: it is taken as a directory"]
     index = ProviderIndex.build([loose("mod", "data", "Data/x", "y", case="fold")])
     assert index.keys() == ("data", "y")
+    opaque = loose("mod", "x", "X/.wh..wh..opq", "X/.wh.gone", case="fold")
+    assert chain(ProviderIndex.build([loose("low", "x", case="fold"), opaque]), "x") == [(0, "x"), (1, "x")]
     assert lists(["a", "a/b"]).keys() == ("a/b",)
     assert [each.path for each in lists(["a", "a/b"]).skipped] == ["a"]
 
@@ -232,7 +240,7 @@ def test_V12_many_threads_may_read_while_one_changes_it() -> None:
 
 
 def test_V13_prefixes_respect_components() -> None:
-    index = lists(["data/a", "data/sub/b", "database/c", "data-x", "x/data/d"])
+    index = lists(["data/a", "data/sub/b", "database/c", "data-x/e", "x/data/d"])
     assert index.paths_with("data") == ["data/a", "data/sub/b"]
     assert index.paths_with("DATA/") == ["data/a", "data/sub/b"]
     assert index.paths_with("data/a") == ["data/a"]
@@ -365,6 +373,13 @@ def test_a_host_layer_has_the_names_that_its_file_system_gives(tmp_path: Path) -
     assert sorted(listing.files) == sorted(path for path, entry in fs.walk() if entry.kind == "file")
     assert sorted(listing.files) == ["big.nsp", "file", "game.xc0", "link/f", "plain", "real/f"]
     assert [(each.kind, each.path) for each in sorted(listing.problems)] == [("ignored", "loop"), ("ignored", "out"), ("ignored", "pipe")]
+
+
+def test_parts_of_split_archives_are_one_file(tmp_path: Path) -> None:
+    for name in ("d/game.xc0", "d/game.xc1", "d/a", "e.nsp/00", "e.nsp/01"):
+        make(tmp_path, name)
+        (tmp_path / name).write_bytes(b"part")
+    assert sorted(list_layer(Layer(HostFs(tmp_path), "mod")).files) == ["d/a", "d/game.xc0", "e.nsp"]
 
 
 def test_U3_markers_of_both_encodings_are_read_from_a_host_layer(tmp_path: Path) -> None:

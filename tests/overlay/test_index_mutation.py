@@ -132,6 +132,20 @@ def test_V16_push_provider_keeps_the_rest() -> None:
     assert index.push_provider("d/c", Source("new", "archive")) == 3
 
 
+def test_V16_a_version_takes_the_place_of_what_its_source_had() -> None:
+    index = three()
+    index.push_provider("a", 1, "renamed")
+    index.push_provider("a", 1, "again")
+    assert [(each.source_index, each.original_path) for each in index.chain("a")] == [(0, "a"), (1, "again"), (2, "a")]
+
+
+def test_V16_a_directory_without_files_gives_way_to_a_file() -> None:
+    index = ProviderIndex.build([layer("low", "d"), Layer(MemoryFs({"x": b""}, dirs=["d/e"]), "top")])
+    assert chains(index) == {"x": [1]}
+    index.push_provider("d", 1)
+    assert chains(index) == {"d": [0, 1], "x": [1]}
+
+
 def test_V16_a_source_cannot_have_a_file_that_is_a_directory_there() -> None:
     index = three()
     for key in ("d", "a/x"):
@@ -211,6 +225,14 @@ def test_V16_remove_provider_prefix_keeps_the_rest() -> None:
     assert index.remove_provider_prefix("d", 2) == 1
     assert chains(index) == {**START, "d/b": [1]}
     assert index.remove_provider_prefix("", 2) == 0
+
+
+def test_V16_a_prefix_is_in_any_case_for_a_source_that_folds() -> None:
+    index = ProviderIndex.build([layer("base", "a/q", "A/r"), layer("mod", "A/z", "a/q", case="fold")])
+    assert chains(index) == {"A/q": [1], "A/r": [0], "A/z": [1], "a/q": [0, 1], "a/z": [1]}
+    assert index.remove_provider_prefix("A", 0) == 1
+    assert index.remove_provider_prefix("A", 1) == 4
+    assert chains(index) == {"a/q": [0]}
 
 
 def test_V16_remove_matching_provider_keeps_the_rest() -> None:

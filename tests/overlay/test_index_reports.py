@@ -160,6 +160,15 @@ def test_V22_shadowed_sources() -> None:
         },
     ]
     assert [each.source_index for each in shadowed(index, fully=True)] == [0]
+    hidden = ProviderIndex.build([layer("low", "a", "b"), Layer(MemoryFs({".wh.a": b""}), "mid"), layer("top", "b")])
+    assert [each.shadowed_by for each in shadowed(hidden)] == [(1, 2)]
+
+
+def test_V19_V22_of_two_spellings_in_one_source_one_counts() -> None:
+    index = ProviderIndex.build([layer("x.bsa", "A", "a", "b", kind="archive", case="fold"), layer("mod", "B", case="fold")])
+    assert archives(index)[0][2:] == (2, 1)
+    assert [(each.file_count, each.shadowed_count) for each in shadowed(index)] == [(2, 1)]
+    assert contributions(index)[0][2:] == (1, 0, 1, 1, 1, 0, 2)
 
 
 def test_V22_diff_of_two_sources() -> None:
