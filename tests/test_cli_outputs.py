@@ -57,6 +57,13 @@ def test_what_is_read_is_not_replaced(here: Path, words: tuple[str, ...], text: 
     assert {name: (here / name).read_bytes() for name in os.listdir(here) if (here / name).is_file()} == before
 
 
+def test_a_folder_where_a_file_is_to_be_named(here: Path) -> None:
+    result = oboromi("pack", "romfs", "folder", "-o", "out", "--like", ".")
+    assert result.code == 3
+    assert "--like is to name a container of the same kind, and this is a folder" in result.message
+    assert os.listdir(here) == ["folder"]
+
+
 def test_parts_that_are_read_are_not_replaced(here: Path) -> None:
     data = Path(NSP).read_bytes()
     for number in range(2):

@@ -225,6 +225,18 @@ def test_warnings(game: Path, tmp_path: Path) -> None:
     assert oboromi("-q", "pack", "nsp", game, "-o", tmp_path / "new.nsp", "--like", NSP, *KEYS).err == b""
 
 
+def test_a_folder_that_was_renamed(game: Path, tmp_path: Path) -> None:
+    """It is no part of the original any more, and the warning says so."""
+    (game / PROGRAM).rename(game / "mine.nca")
+    result = oboromi("pack", "nsp", game, "-o", tmp_path / "new.nsp", "--like", NSP, *KEYS)
+    assert result.code == 0
+    (warning,) = (line for line in result.err.decode().splitlines() if "record" in line)
+    name = PROGRAM.removesuffix(".nca")
+    told = f"{name} is not there any more; its record is left out; mine.nca counts as new, for an NCA is known by its name"
+    assert warning.endswith(told)
+    assert oboromi("verify", tmp_path / "new.nsp", *KEYS).code == 0
+
+
 def test_help_has_examples() -> None:
     assert "oboromi pack nsp game -o new.nsp --like game.nsp" in oboromi("pack", "--help").text
 

@@ -461,3 +461,9 @@ def test_partitions_of_one_place_are_looked_into_once(tmp_path: Path) -> None:
     path.write_bytes(card)
     found = checks(path)
     assert sum("shares bytes with another partition" in check.detail for check in found) == 3
+
+
+@pytest.mark.parametrize(("name", "kind"), [("test.nro", "NRO"), ("test_assets.nro", "NRO"), ("test.nso", "file"), ("test.kip", "file")])
+def test_what_holds_no_hash(testdata: Path, name: str, kind: str) -> None:
+    (check,) = checks(testdata / "exe" / name)
+    assert (check.status, check.check, check.detail) == ("skipped", "format", f"a plain {kind}: it holds no hash to check")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_name", "check_place"]
 
+_FOLDERS = ("SRC", "--romfs")
+"""What may be a folder; others that are one are refused as such."""
 _NUMBERED = (".nsp", ".nsz", ".xci", ".xcz")
 """Names whose numbered parts, ``.ns0`` and ``.xc0``, are read as one file."""
 
@@ -54,7 +56,7 @@ def check_place(output: str, kind: str, inputs: Mapping[str, Location | None]) -
         if place is None:
             continue
         if os.path.isdir(place.host) and not split_parts(place.host):
-            if _lies_in(os.path.join(output, "an.nca") if folder else output, place.host):
+            if name in _FOLDERS and _lies_in(os.path.join(output, "an.nca") if folder else output, place.host):
                 raise UsageError(f"{output} would lie in {place.display}, and be packed as well the next time")
         elif any(_same(output, part) for part in _files(place.host)):
             what = name if place.display == place.host else f"the file that {name} lies in"

@@ -200,7 +200,11 @@ class _Planner:
         for meta in self.metas:
             gone = [record for record in meta.cnmt.contents if record.id in self.dropped and self._find(record.id, meta) is None]
             absent = [record for record in meta.cnmt.contents if record not in gone and self._find(record.id, meta) is None]
-            self.warnings += [(meta.part.source, f"{record.id.hex()} is not there any more; its record is left out") for record in gone]
+            news = ", ".join(part.name for part in meta.new)
+            instead = f"; {news} counts as new, for an NCA is known by its name" if news else ""
+            self.warnings += [
+                (meta.part.source, f"{record.id.hex()} is not there any more; its record is left out{instead}") for record in gone
+            ]
             if absent and not meta.same:
                 self.warnings += [(meta.part.source, f"{record.id.hex()}, which it lists, is not there") for record in absent]
             built = any(self._built(record.id, meta) is not None for record in meta.cnmt.contents)

@@ -130,7 +130,9 @@ class _Planner:
                 return unknown or [now(Check(label, "format", "skipped", "a plain file: it holds no hash to check"))]
             if isinstance(fs, Nca):
                 return self._section(label, fs.section(inner))
-            return self._container(label, container, inner.rpartition("/")[2])
+            found = self._container(label, container, inner.rpartition("/")[2])
+            kind = getattr(container, "kind", "file")
+            return found or [now(Check(label, "format", "skipped", f"a plain {kind}: it holds no hash to check"))]
         if isinstance(fs, Nca):
             return self._container(label, fs, "")
         if isinstance(fs, XciArchive) and inner:
