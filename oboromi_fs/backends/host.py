@@ -216,6 +216,14 @@ class ReopenedFile(StorageBase):
         self.name = path
         self._size = size
 
+    @property
+    def host_file(self) -> str:
+        """The host file that holds these bytes and no others; ``""`` where that is not so simple, as for a split archive."""
+        fs = self.fs
+        if fs.access == "pread" or may_be_split(self.path.rpartition("/")[2]):
+            return ""
+        return f"{fs.root.rstrip(os.sep)}/{self.path}"
+
     def _readinto(self, offset: int, target: memoryview) -> None:
         count = self.fs.storage(self.path).readinto_at(offset, target)
         if count != len(target):

@@ -248,7 +248,7 @@ class UnionFs(FileSystemBase):
 
     def walk_extents(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry, Extent | None]]:
         """Yield what :meth:`walk` does, and with each file where its bytes are; files of host folders are open only while they are read."""
-        known: dict[int, dict[str, Extent]] = {}
+        known: dict[int, _Places] = {}
         on_host = [isinstance(layer.fs, HostFs) for layer in self._layers]
         for here, entry, layer, inner in self.winners(path):
             if entry.kind == "directory":
@@ -258,10 +258,10 @@ class UnionFs(FileSystemBase):
             if on_host[layer]:
                 yield here, entry, Extent(here, ReopenedFile(fs, inner, entry.size), 0, entry.size)  # type: ignore[arg-type]  # As asked.
                 continue
-            if layer not in known:  # In one pass over an archive, instead of a lookup for each of its files.
-                known[layer] = {extent.path: extent for extent in extents_of(fs)}
-            extent = known[layer].get(inner)
-            yield here, entry, extent._replace(path=here) if extent is not None else Extent(here, fs.storage(inner), 0, entry.size)
+            if layer not in known:
+                known[layer] = _Places(fs)
+            storage, offset = known[layer].of(inner)
+            yield here, entry, Extent(here, storage, offset, entry.size)
 
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
         """Yield every file below a directory as a run of a storage; files of host folders are open only while they are read."""
@@ -274,6 +274,32 @@ class UnionFs(FileSystemBase):
             if layer.owned and close is not None:
                 close()
         super().close()
+
+
+class _Places:
+    """Where the files of an archive are, found in one pass over it instead of a lookup for each.
+
+    Of those in the storage that most share only offsets are kept: hundreds of thousands of objects would keep the collector busy.
+    """
+
+    def __init__(self, fs: FileSystem) -> None:
+        self._fs = fs
+        self._shared: Storage | None = None
+        self._offsets: dict[str, int] = {}
+        self._others: dict[str, tuple[Storage, int]] = {}
+        for path, storage, offset, _ in extents_of(fs):
+            if self._shared is None:
+                self._shared = storage
+            if storage is self._shared:
+                self._offsets[path] = offset
+            else:
+                self._others[path] = (storage, offset)
+
+    def of(self, path: str) -> tuple[Storage, int]:
+        offset = self._offsets.get(path)
+        if offset is not None and self._shared is not None:
+            return self._shared, offset
+        return self._others.get(path) or (self._fs.storage(path), 0)
 
 
 def _by_name(listed: Listed) -> bytes:

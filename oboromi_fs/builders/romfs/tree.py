@@ -216,6 +216,9 @@ def _places(fs: FileSystemBase, root: str, tree: Tree) -> tuple[list[Where], arr
 def _where(extent: Extent) -> Where:
     """What holds a file, to be kept; a file that was opened is not kept open: there may be thousands."""
     storage = extent.storage
+    host_file = getattr(storage, "host_file", "")
+    if host_file:
+        return os.fsencode(host_file)
     whole_file = isinstance(storage, File) and not extent.offset and extent.size == storage.size
     return _host_path(storage) if whole_file else storage
 
