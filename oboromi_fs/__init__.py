@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oboromi_fs.backends.nsp import NspArchive
     from oboromi_fs.backends.romfs import RomFs
     from oboromi_fs.backends.xci import XciArchive
+    from oboromi_fs.backends.zip import ZipFs
     from oboromi_fs.base import FileSystemBase, MemoryStorage, StorageBase, StorageFile, WindowStorage
     from oboromi_fs.contents import ContentMeta
     from oboromi_fs.errors import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from oboromi_fs.file import File
     from oboromi_fs.keys import KeySet
     from oboromi_fs.opening import Location, NestedFs, Opener, locate, open_fs
-    from oboromi_fs.overlay import Layer, UnionFs
+    from oboromi_fs.overlay import Layer, ProviderIndex, UnionFs
     from oboromi_fs.overlay.upper import UpperLayer
     from oboromi_fs.overlay.writable import WritableUnionFs
     from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, Place, Storage, VFile
@@ -82,6 +83,7 @@ __all__ = [
     "OboromiFsError",
     "Opener",
     "Place",
+    "ProviderIndex",
     "ReadOnlyError",
     "RomFs",
     "Storage",
@@ -96,6 +98,7 @@ __all__ = [
     "WindowStorage",
     "WritableUnionFs",
     "XciArchive",
+    "ZipFs",
     "__version__",
     "locate",
     "open_fs",
@@ -136,6 +139,7 @@ _HOMES = {
     "OboromiFsError": "errors",
     "Opener": "opening",
     "Place": "protocols",
+    "ProviderIndex": "overlay.index",
     "ReadOnlyError": "errors",
     "RomFs": "backends.romfs",
     "Storage": "protocols",
@@ -150,6 +154,7 @@ _HOMES = {
     "WindowStorage": "base",
     "WritableUnionFs": "overlay.writable",
     "XciArchive": "backends.xci",
+    "ZipFs": "backends.zip",
     "locate": "opening",
     "open_fs": "opening",
 }

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from oboromi_fs.overlay.layer import Case, Layer, LayerKind, layers_of
 from oboromi_fs.overlay.providers import Explanation, Hidden, Provider, Source
 from oboromi_fs.overlay.union import UnionFs
 
-__all__ = ["Case", "Explanation", "Hidden", "Layer", "LayerKind", "Provider", "Source", "UnionFs", "layers_of"]
+if TYPE_CHECKING:
+    from oboromi_fs.overlay.index import ProviderIndex
+    from oboromi_fs.overlay.upper import UpperLayer
+    from oboromi_fs.overlay.writable import WritableUnionFs
+
+__all__ = ["Case", "Explanation", "Hidden", "Layer", "LayerKind", "Provider", "ProviderIndex", "Source", "UnionFs", "UpperLayer"]
+__all__ += ["WritableUnionFs", "layers_of"]
+
+_LATER = {"ProviderIndex": "index", "UpperLayer": "upper", "WritableUnionFs": "writable"}
+"""Names that a union by itself does not need: they load on first use."""
+
+
+def __getattr__(name: str) -> Any:
+    home = _LATER.get(name)
+    if home is None:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
