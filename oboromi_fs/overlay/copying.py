@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from oboromi_fs.base import SubFs
 from oboromi_fs.errors import EntryExistsError, OboromiFsError
 from oboromi_fs.overlay.markers import read_marked
-from oboromi_fs.overlay.parts import Kept, Part
+from oboromi_fs.overlay.parts import Kept
 from oboromi_fs.overlay.union import UnionFs
 from oboromi_fs.overlay.upper import UpperLayer, remove_folder
 from oboromi_fs.paths import join
@@ -115,7 +115,7 @@ def _commit_directory(upper: UpperLayer, made: UpperLayer, path: str) -> list[st
             made.mkdir(here, opaque=opaque, kept=kept, quietly=True)
             directories.append(here)
             continue
-        part = Part(made.folder)
+        part = made.part()
         try:
             write_storage(upper.fs.storage(here), part.number)
             part.keep(kept)

@@ -10,10 +10,11 @@ from oboromi_fs.errors import IsADirectoryEntryError, LayerError, NotADirectoryE
 from oboromi_fs.overlay.copying import host_roots, kept_of, lies_in
 from oboromi_fs.overlay.keys import fold_case
 from oboromi_fs.overlay.layer import Layer
-from oboromi_fs.overlay.parts import Part
 from oboromi_fs.overlay.streams import name_in
 from oboromi_fs.overlay.union import UnionFs
 from oboromi_fs.overlay.upper import UpperLayer
+from oboromi_fs.overlay.upperview import UpperFoldView
+from oboromi_fs.overlay.views import FoldView
 from oboromi_fs.paths import join, normalise, split
 from oboromi_fs.storage.writing import write_storage
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
+    from oboromi_fs.overlay.parts import Part
     from oboromi_fs.overlay.resolver import Found
     from oboromi_fs.protocols import FileSystem, PathType
 
@@ -68,6 +70,10 @@ class UpwardFs(UnionFs):
         self._folds = any(layer.case == "fold" for layer in below)
         top = Layer(upper.fs, upper.name, "directory", "fold" if self._folds else "exact", markers=True, path=upper.folder)
         super()._set_layers((*below, top))
+        if self._folds:
+            view = UpperFoldView(upper.fs)
+            self._resolver.views[-1] = view
+            upper.noting = view.noting
 
     @property
     def upper(self) -> UpperLayer | None:
@@ -111,7 +117,15 @@ class UpwardFs(UnionFs):
         return here
 
     def _spellings(self, directory: str, name: str) -> list[str]:
+        """The names of a directory that differ from one in case alone, as they are listed."""
         folded = fold_case(name)
+        views = [view for view in self._resolver.views if isinstance(view, FoldView)]
+        if len(views) == len(self._layers):  # Then there is one at most, and it takes no listing to find it.
+            known = ""
+            for layer, paths in reversed(self._resolver.merging(directory) or []):
+                spelling, gone = views[layer].spelled(paths, folded)
+                known = spelling if gone or not known else known
+            return [known] if known else []
         return [row.entry.name for row in self._resolver.listing(directory) or () if fold_case(row.entry.name) == folded]
 
     def _look(self, path: str, original: str = "") -> Found | None:
@@ -215,7 +229,7 @@ class UpwardFs(UnionFs):
         """A new file in the making; it is gone unless it is put in place."""
         part = None
         try:
-            part = Part(upper.folder)
+            part = upper.part()
             yield part
         except OSError as error:
             name_in(error, path)

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.errors import DirectoryNotEmptyEntryError, LayerError, UnsafePathError
 from oboromi_fs.overlay.markers import OPAQUE, PREFIX, is_whiteout, mark_opaque, mark_whiteouts
-from oboromi_fs.overlay.parts import CREATE, NOTHING_KEPT, drop, keep, move, reserved_name, same_times
+from oboromi_fs.overlay.parts import CREATE, NOTHING_KEPT, Part, drop, keep, move, reserved_name, same_times
 from oboromi_fs.overlay.spots import Spot
 from oboromi_fs.paths import join, unsafe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from oboromi_fs.overlay.markers import Encoding
-    from oboromi_fs.overlay.parts import Kept, Part
+    from oboromi_fs.overlay.parts import Kept
     from oboromi_fs.overlay.spots import Standing
 
 __all__ = ["UpperLayer", "remove_folder"]
@@ -57,6 +58,9 @@ class UpperLayer:
             ``"overlayfs"``, as Linux mounts them with ``-o userxattr``. Whatever is in the folder, both are read.
         name: What the layer is called.
 
+    Attributes:
+        noting: Called with the paths that an operation changes, around that. Reserved names in the root come and go with each.
+
     Raises:
         LayerError: The host has not what overlayfs' markers need.
         NotADirectoryEntryError: The folder is a file.
@@ -77,6 +81,7 @@ class UpperLayer:
         self.folder = self.fs.root
         self.markers: Encoding = markers
         self.name = name
+        self.noting: Callable[..., AbstractContextManager[None]] = _unnoted
         self._longest_name, self._longest_path = _limits(self.folder)
 
     def check(self, path: str) -> None:
@@ -110,6 +115,11 @@ class UpperLayer:
 
     # Putting something there
 
+    def part(self) -> Part:
+        """Return a new file in the making."""
+        with self.noting():
+            return Part(self.folder)
+
     def place(self, part: Part, path: str, *, quietly: bool = False) -> None:
         """Put a file in place of whatever file is at a path.
 
@@ -119,7 +129,7 @@ class UpperLayer:
             quietly: Leave the time of that directory alone, as copying up does.
         """
         part.close()
-        with Spot(self.folder, path) as spot, same_times(spot, wanted=quietly):
+        with Spot(self.folder, path) as spot, self.noting(path), same_times(spot, wanted=quietly):
             part.move(spot)
             _unmark(spot)
 
@@ -137,7 +147,7 @@ class UpperLayer:
             UnsafePathError: Something that cannot be shown is there, such as a socket or a link that leaves the folder.
         """
         name = reserved_name()
-        with Spot(self.folder, name) as source, Spot(self.folder, path) as spot, same_times(spot, wanted=quietly):
+        with Spot(self.folder, name) as source, Spot(self.folder, path) as spot, self.noting(path), same_times(spot, wanted=quietly):
             here = spot.standing()
             if here in ("file", "other"):
                 raise UnsafePathError(path, "in the upper layer is something there that is no directory, and not shown")
@@ -159,7 +169,7 @@ class UpperLayer:
 
     def make_opaque(self, path: str) -> None:
         """Hide what lower layers have in a directory, which is there."""
-        with Spot(self.folder, join(path, OPAQUE)) as inside, same_times(inside):
+        with Spot(self.folder, join(path, OPAQUE)) as inside, self.noting(path), same_times(inside):
             if self.markers == "overlayfs":
                 number = inside.open_directory()
                 try:
@@ -200,7 +210,7 @@ class UpperLayer:
         Raises:
             DirectoryNotEmptyEntryError: There is something else in the directory, although it is not shown.
         """
-        with Spot(self.folder, path) as spot, same_times(spot, wanted=quietly):
+        with Spot(self.folder, path) as spot, self.noting(path), same_times(spot, wanted=quietly):
             here = spot.standing()
             if here == "directory":
                 self._check_empty(spot)
@@ -229,7 +239,7 @@ class UpperLayer:
         Raises:
             DirectoryNotEmptyEntryError: As for :meth:`remove`.
         """
-        with Spot(self.folder, old) as source, Spot(self.folder, new) as target:
+        with Spot(self.folder, old) as source, Spot(self.folder, new) as target, self.noting(old, new):
             is_directory, there = source.standing() == "directory", target.standing()
             if is_directory and there in ("file", "other"):
                 raise UnsafePathError(new, "in the upper layer is something there that is no directory, and not shown")
@@ -287,6 +297,11 @@ class UpperLayer:
         for name in os.listdir(spot.host):
             with Spot(self.folder, join(spot.path, name)) as inside:
                 drop(inside, name)
+
+
+@contextmanager
+def _unnoted(*_: str) -> Iterator[None]:
+    yield
 
 
 def remove_folder(folder: str) -> None:

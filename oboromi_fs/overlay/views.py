@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from oboromi_fs.overlay.layer import Layer
     from oboromi_fs.protocols import FileSystem
 
-__all__ = ["Answer", "View", "Wanted", "view_of"]
+__all__ = ["RACY", "Answer", "FoldView", "Level", "View", "Wanted", "view_of"]
 
 _DIRECTORY = Metadata("directory", 0)
-_RACY = 100_000_000
+RACY = 100_000_000
 """Nanoseconds after its last change in which a host folder may change again without its time telling."""
 
 
@@ -64,7 +64,7 @@ def view_of(layer: Layer) -> View:
     """Return how a layer answers."""
     view: View
     if layer.case == "fold":
-        view = _FoldView(layer.fs, markers=bool(layer.markers))
+        view = FoldView(layer.fs, markers=bool(layer.markers))
     elif layer.markers:
         view = _MarkedView(layer.fs)
     else:
@@ -157,7 +157,7 @@ class _MarkedView(_ExactView):
         return is_whiteout(host, found), True
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
     """One directory of a layer, by folded names."""
 
     groups: dict[str, list[DirEntry]]
@@ -166,7 +166,7 @@ class _Level(NamedTuple):
     stamp: tuple[int, int] | None
 
 
-class _FoldView:
+class FoldView:
     """Names in any ASCII case; with or without markers. Directories are remembered: those of the host until they change."""
 
     folds = True
@@ -176,10 +176,11 @@ class _FoldView:
         self.fs = fs
         self._markers = markers
         self._on_host = hasattr(fs, "host_path")
-        self._levels: dict[str, _Level] = {}
+        self._levels: dict[str, Level] = {}
         self.clashes: dict[tuple[str, ...], None] = {}
 
     def find(self, path: str) -> Answer:
+        """Look a canonical path up, in whatever case."""
         if not path:
             return Answer(self.fs.metadata(""), ("",), "opaque" if self._level("").opaque else "")
         cuts = ""
@@ -229,7 +230,13 @@ class _FoldView:
                 self.clashes.setdefault(tuple(sorted((inner for inner, _ in found), key=sort_key)))
         return Marked(entries, whiteouts, opaque)
 
-    def _level(self, path: str) -> _Level:
+    def spelled(self, paths: tuple[str, ...], folded: str) -> tuple[str, bool]:
+        """Return how a listing of directories spells one folded name, ``""`` where they have none; and whether they hide it below."""
+        levels = [(parent, self._level(parent)) for parent in paths]
+        found = [join(parent, entry.name) for parent, level in levels for entry in level.groups.get(folded, ())]
+        return max(found, key=sort_key, default="").rpartition("/")[2], any(folded in level.whiteouts for _, level in levels)
+
+    def _level(self, path: str) -> Level:
         known = self._levels.get(path)
         stamp = self._stamp(path)
         if known is not None and (not self._on_host or (stamp is not None and known.stamp == stamp)):
@@ -239,7 +246,7 @@ class _FoldView:
         for entry in marked.entries:
             if addressable(entry.name):
                 groups.setdefault(fold_case(entry.name), []).append(entry)
-        level = _Level(groups, frozenset(map(fold_case, marked.whiteouts)), marked.opaque, stamp)
+        level = Level(groups, frozenset(map(fold_case, marked.whiteouts)), marked.opaque, stamp)
         self._levels[path] = level
         return level
 
@@ -253,7 +260,7 @@ class _FoldView:
         except FileNotFoundError:
             self.fs.metadata(path)  # Says what is gone: this directory, or the whole layer.
             raise
-        return (found.st_mtime_ns, found.st_ctime_ns) if time.time_ns() - found.st_ctime_ns > _RACY else None
+        return (found.st_mtime_ns, found.st_ctime_ns) if time.time_ns() - found.st_ctime_ns > RACY else None
 
 
 def _pick(path: str, found: Iterable[tuple[str, DirEntry]]) -> tuple[str, DirEntry]:
@@ -290,7 +297,7 @@ class _MountedView:
         if key.startswith(self._at):
             return self.view.find(path[len(self._at) :])
         if not path or self._at.startswith(key):
-            return Answer(_DIRECTORY, (self.at[: len(path)],))
+            return Answer(_DIRECTORY, ("",))  # On the way to the layer, of which the root is the nearest there is.
         return _NOTHING
 
     def listing(self, wanted: Wanted) -> Marked:

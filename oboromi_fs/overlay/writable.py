@@ -17,7 +17,6 @@ from oboromi_fs.errors import (
 )
 from oboromi_fs.overlay.copying import commit, host_roots, lies_in
 from oboromi_fs.overlay.copyup import UpwardFs
-from oboromi_fs.overlay.parts import Part
 from oboromi_fs.overlay.streams import WritableFile, checked_size, name_in, open_mode
 from oboromi_fs.paths import split
 from oboromi_fs.storage.writing import write_storage
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from oboromi_fs.base import StorageFile
     from oboromi_fs.overlay.markers import Encoding
+    from oboromi_fs.overlay.parts import Part
     from oboromi_fs.overlay.streams import OpenMode
     from oboromi_fs.overlay.upper import UpperLayer
     from oboromi_fs.protocols import PathType, Storage
@@ -43,7 +43,7 @@ class WritableUnionFs(UpwardFs):
     its work or nothing when it returns or raises, as far as the union shows; so has a process that is killed.
 
     Where a layer below folds case, so does the upper one, and what is written goes by the spelling that is listed: ``data/a.bin`` to
-    ``Data/A.bin``. One lock makes writers take turns; other processes that write to the folder are not waited for.
+    ``Data/A.bin``. One lock makes writers take turns. Others that write to the folder at the same time are not waited for.
 
     Args:
         layers: The layers below, low to high, as for :class:`UnionFs`. A file system that is mounted later goes below the upper layer too.
@@ -102,7 +102,7 @@ class WritableUnionFs(UpwardFs):
 
     def _writing(self, upper: UpperLayer, path: str, mode: OpenMode, storage: Storage | None) -> WritableFile:
         def begin(source: Storage | None) -> Part:
-            part = Part(upper.folder)
+            part = upper.part()
             try:
                 if source is not None:
                     write_storage(source, part.number)

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oboromi_fs.overlay.markers import Encoding
-    from oboromi_fs.protocols import FileSystem
+    from oboromi_fs.protocols import DirEntry, FileSystem, PathType
 
 FILES = {"data/a.bin": b"one", "data/b.bin": b"two", "data/sub/c.bin": b"three", "top.txt": b"four"}
 YEAR_2001 = 1_000_000_000_000_000_000
@@ -391,6 +392,27 @@ def test_U12_names_that_differ_in_case_alone_stay_apart(tmp_path: Path) -> None:
     assert files(union) == {"A.bin": b"3", "a.bin": b"2"}
     union.unlink("A.bin")
     assert files(union) == {"a.bin": b"2"}
+
+
+def test_U12_writing_many_files_lists_no_directory_each_time(tmp_path: Path, lower: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    union = WritableUnionFs([Layer(HostFs(lower), "base", case="fold")], tmp_path / "up")
+    listed: list[str] = []
+    read_dir = HostFs.read_dir
+
+    def counted(fs: HostFs, path: PathType = "", /) -> list[DirEntry]:
+        listed.append(str(path))
+        return read_dir(fs, path)
+
+    union.write_bytes("DATA/first", b"1")
+    time.sleep(0.11)  # What changed a moment ago is looked at again: the lower folder was just made.
+    union.exists("data/sub/c.bin")
+    monkeypatch.setattr(HostFs, "read_dir", counted)
+    for number in range(50):
+        union.write_bytes(f"Data/{number}", b"1")
+        union.rename(f"dAta/{number}", f"daTa/{number}.moved")
+    assert len(listed) <= 4
+    union.unlink("data/A.BIN")
+    assert names(union, "data") == sorted(["b.bin", "first", "sub", *(f"{number}.moved" for number in range(50))])
 
 
 @pytest.mark.parametrize("path", ["../evil", "/../../evil", "data/../../evil", "a/../../evil"])
