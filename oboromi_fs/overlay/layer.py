@@ -33,8 +33,8 @@ class Layer:
         kind: Whether its files are loose, or in an archive. ``""`` tells by the file system.
         case: How it answers to names.
         at: Directory of the union that its root is mounted at. It need not exist in the layers below.
-        markers: Whether whiteouts and opaque directories in it are read as such, and hide what is below. None: in folders and in ZIPs, which
-            people make; not in a game's own archives.
+        markers: Whether whiteouts and opaque directories in it are read as such, and hide what is below. None: in folders and in ZIPs,
+            which people make; not in a game's own archives.
         path: Where it comes from, as the user wrote it; the name where there is no such place.
         owned: Whether closing the union closes its file system.
 
@@ -62,6 +62,8 @@ class Layer:
             object.__setattr__(self, "markers", loose or getattr(self.fs, "kind", "") == "ZIP")
         if self.case not in ("exact", "fold"):
             raise LayerError(self.name, f"case is 'exact' or 'fold', not {self.case!r}")
+        if ".." in self.at.split("/"):
+            raise LayerError(self.name, f"is to be mounted at {self.at!r}, which leads out of the union")
         object.__setattr__(self, "at", normalise(self.at))
         object.__setattr__(self, "path", self.path or self.name)
 

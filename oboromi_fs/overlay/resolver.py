@@ -80,6 +80,10 @@ class Listed(NamedTuple):
     inner: str
 
 
+_MOST_PROBLEMS = 1000
+"""Problems that are kept: a damaged layer has one for every path that is asked for."""
+
+
 class Resolver:
     """Answers for a sequence of layers.
 
@@ -96,14 +100,15 @@ class Resolver:
         self._top_down = range(len(self.views) - 1, -1, -1)
 
     def note(self, layer: int, kind: str, path: str, text: str) -> None:
-        """Remember a problem, once."""
-        self._problems.setdefault(Problem(self.layers[layer].name, kind, path, text))
+        """Remember a problem, once, and no more than people would read."""
+        if len(self._problems) < _MOST_PROBLEMS:
+            self._problems.setdefault(Problem(self.layers[layer].name, kind, path, text))
 
     @property
     def problems(self) -> list[Problem]:
         """What was found wrong with the layers so far."""
         for layer, view in enumerate(self.views):
-            for paths in view.clashes:
+            for paths in tuple(view.clashes):
                 self.note(layer, "ambiguous", paths[0], f"{' and '.join(map(repr, paths))} differ in case alone")
         return list(self._problems)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from oboromi_fs.backends.host import HostFs, ReopenedFile
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = ["UnionFs"]
+
+_DEEPEST = 32
+"""Unions in unions: a lookup goes through them all."""
 
 
 class UnionFs(FileSystemBase):
@@ -55,8 +59,7 @@ class UnionFs(FileSystemBase):
 
     def _set_layers(self, layers: tuple[Layer, ...]) -> None:
         for layer in layers:
-            if _reaches(layer.fs, self):
-                raise LayerError(layer.name, "holds the union it is to be a layer of")
+            _check(layer, self)
         self._layers = layers
         self._resolver = Resolver(layers, forgiving=self._forgiving)
 
@@ -268,12 +271,13 @@ class UnionFs(FileSystemBase):
         return (extent for _, _, extent in self.walk_extents(path) if extent is not None)
 
     def close(self) -> None:
-        """Close the layers that this union owns, and no others."""
-        for layer in self._layers:
-            close = getattr(layer.given, "close", None)
-            if layer.owned and close is not None:
-                close()
-        super().close()
+        """Close the layers that this union owns, and no others; if one cannot be, the others are, and its error is raised."""
+        with ExitStack() as closing:
+            closing.callback(super().close)
+            for layer in self._layers:
+                close = getattr(layer.given, "close", None)
+                if layer.owned and close is not None:
+                    closing.callback(close)
 
 
 class _Places:
@@ -307,11 +311,24 @@ def _by_name(listed: Listed) -> bytes:
     return sort_key(listed.entry.name)
 
 
-def _reaches(fs: FileSystem, union: UnionFs) -> bool:
-    """Whether a file system is built on a union."""
-    if fs is union:
-        return True
-    if isinstance(fs, UnionFs):
-        return any(_reaches(layer.fs, union) for layer in fs.layers)
-    inner: FileSystem | None = getattr(fs, "fs", None)
-    return inner is not None and (isinstance(fs, SubFs) or getattr(fs, "nests", False)) and _reaches(inner, union)
+def _check(layer: Layer, union: UnionFs) -> None:
+    """See that a layer is not built on the union it is to be a layer of, and that what it is built on has an end.
+
+    Raises:
+        LayerError: It is, or has not.
+    """
+    pending: list[tuple[FileSystem | None, int]] = [(layer.given, 0)]
+    known: set[int] = set()
+    while pending:
+        fs, depth = pending.pop()
+        if fs is None or id(fs) in known:
+            continue
+        known.add(id(fs))
+        if fs is union:
+            raise LayerError(layer.name, "holds the union it is to be a layer of")
+        if depth > _DEEPEST:
+            raise LayerError(layer.name, f"unions are nested deeper than {_DEEPEST}")
+        if isinstance(fs, UnionFs):
+            pending += [(inner.given, depth + 1) for inner in fs.layers]
+        elif isinstance(fs, SubFs) or getattr(fs, "nests", False):
+            pending.append((getattr(fs, "fs", None), depth))

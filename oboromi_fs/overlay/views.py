@@ -166,8 +166,16 @@ class Level(NamedTuple):
     stamp: tuple[int, int] | None
 
 
+_CHANGING = ("Host", "Union")
+"""Kinds of file systems that may change; of the host's own folders it can be told when they do."""
+
+
 class FoldView:
-    """Names in any ASCII case; with or without markers. Directories are remembered: those of the host until they change."""
+    """Names in any ASCII case; with or without markers.
+
+    Directories are remembered for lookups: those of the host until they change, those of archives for good. A listing is always read anew
+    from what may change, as the size of a file may without its directory telling.
+    """
 
     folds = True
     plain = False
@@ -176,6 +184,7 @@ class FoldView:
         self.fs = fs
         self._markers = markers
         self._on_host = hasattr(fs, "host_path")
+        self._changes = getattr(fs, "kind", "Host") in _CHANGING
         self._levels: dict[str, Level] = {}
         self.clashes: dict[tuple[str, ...], None] = {}
 
@@ -219,6 +228,8 @@ class FoldView:
         whiteouts: set[str] = set()
         opaque = False
         for parent in wanted.paths:
+            if self._changes:
+                self._levels.pop(parent, None)
             level = self._level(parent)
             whiteouts |= level.whiteouts
             opaque = opaque or level.opaque
@@ -239,7 +250,7 @@ class FoldView:
     def _level(self, path: str) -> Level:
         known = self._levels.get(path)
         stamp = self._stamp(path)
-        if known is not None and (not self._on_host or (stamp is not None and known.stamp == stamp)):
+        if known is not None and (not self._changes or (stamp is not None and known.stamp == stamp)):
             return known
         marked = read_marked(self.fs, path) if self._markers else Marked(self.fs.read_dir(path), set(), opaque=False)
         groups: dict[str, list[DirEntry]] = {}

@@ -273,7 +273,65 @@ def test_U17_closing_closes_the_layers_it_owns() -> None:
     assert (mine.closed, theirs.closed) == (1, 0)
 
 
+def test_U1_what_is_listed_is_what_is_found_when_files_change_in_place(tmp_path: Path) -> None:
+    mod = tree(tmp_path / "mod", "a")
+    union = UnionFs([Layer(HostFs(mod), "mod", case="fold")])
+    os.utime(mod, ns=(0, 0))
+    assert union.read_dir("") == [DirEntry("a", "file", 3)]
+    (mod / "a").write_text("longer", encoding="utf-8")
+    assert union.read_dir("")[0].size == union.metadata("A").size == 6
+
+
+def test_U1_a_folding_layer_over_a_union_shows_what_changes_in_it() -> None:
+    inner = UnionFs([memory("base", "a")])
+    outer = UnionFs([Layer(inner, "inner", case="fold")])
+    assert outer.exists("A")
+    inner.mount("", MemoryFs({"B": b""}), "more")
+    assert names(outer) == ["B", "a"]
+    assert outer.exists("b")
+
+
 # Beyond the labels
+
+
+def test_unions_nested_without_end_are_refused() -> None:
+    union = UnionFs([memory("a", "a")])
+    for _ in range(32):
+        union = UnionFs([union])
+    assert names(union) == ["a"]
+    with pytest.raises(LayerError, match="nested deeper than 32"):
+        UnionFs([union, union])
+
+
+def test_a_diamond_of_unions_is_checked_once_each() -> None:
+    union = UnionFs([memory("a", "a")])
+    for _ in range(20):
+        union = UnionFs([Layer(union, "left", at="l"), Layer(union, "right", at="r")])
+    assert names(union) == ["l", "r"]
+
+
+def test_a_mount_point_that_leads_out_is_refused() -> None:
+    with pytest.raises(LayerError, match="leads out of the union"):
+        memory("a", "a", at="b/../../c")
+
+
+def test_closing_goes_on_when_a_layer_cannot_be_closed() -> None:
+    class Stuck(Counting):
+        def close(self) -> None:
+            super().close()
+            raise OSError("stuck")
+
+    layers = [Layer(kind(MemoryFs()), str(number), owned=True) for number, kind in enumerate((Counting, Stuck, Counting))]
+    with pytest.raises(OSError, match="stuck"):
+        UnionFs(layers).close()
+    assert [layer.given.closed for layer in layers] == [1, 1, 1]  # type: ignore[attr-defined]
+
+
+def test_a_damaged_layer_does_not_fill_memory_with_problems() -> None:
+    union = UnionFs([Layer(Failing(), "broken")], forgiving=True)
+    for number in range(2000):
+        union.exists(f"bad/{number}")
+    assert len(union.problems) == 1000
 
 
 def test_opening_reads_nothing_and_a_lookup_asks_each_layer_once() -> None:
