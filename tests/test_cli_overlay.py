@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -96,17 +97,22 @@ def test_reports() -> None:
     ]
     assert overlay("duplicates").lines == ["path    layers, the last wins", "data/b  base < one < two", "z.json  base < two"]
     assert overlay("conflicts").lines == [
-        "layer  overrides          is overridden by  loses to",
-        "base   -                  one (1), two (2)  two (2)",
-        "one    base (1)           two (1)           two (1)",
-        "two    base (2), one (1)  -                 -",
+        "layer  overrides          is overridden by  loses to  hides     is hidden by",
+        "base   -                  one (1), two (2)  two (2)   -         one (1)",
+        "one    base (1)           two (1)           two (1)   base (1)  -",
+        "two    base (2), one (1)  -                 -         -         -",
     ]
     assert [(each["source_index"], each["shadowed_count"]) for each in overlay("shadowed", "--json").json] == [(0, 3), (1, 1)]
     rows = overlay("contributions", "--json").json
-    assert [(row["winning"], row["overriding"], row["overridden"], row["unique"], row["duplicate"]) for row in rows] == [
-        (1, 0, 2, 1, 2),
-        (1, 0, 1, 1, 1),
-        (2, 2, 0, 0, 2),
+    names = ("winning", "overriding", "overridden", "unique", "duplicate", "loose", "hidden")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        (1, 0, 2, 1, 2, 4, 1),
+        (1, 0, 1, 1, 1, 2, 0),
+        (2, 2, 0, 0, 2, 2, 0),
+    ]
+    assert overlay("contributions").lines[:2] == [
+        "layer  kind       winning  unique  overriding  overridden  duplicate  hidden",
+        "base   directory        1       1           0           2          2       1",
     ]
     assert overlay("remaining", "one").lines == ["new"]
     assert overlay("remaining", "one", "--replacements-only").lines == ["data/b"]
@@ -116,7 +122,7 @@ def test_reports() -> None:
         "source_a": 0,
         "source_b": 1,
         "shared": ["data/b"],
-        "only_in_a": ["data/a", "z.json"],
+        "only_in_a": ["data/a", "data/gone", "z.json"],
         "only_in_b": ["new"],
         "higher_priority": 1,
     }
@@ -194,6 +200,49 @@ def test_collapse_and_romfs(layers: Path) -> None:
     assert (layers / "virtual.romfs").read_bytes() == (layers / "packed.romfs").read_bytes()
     assert overlay("collapse", "-o", "links", "--mode", "hardlink").code == 0
     assert os.path.samefile("links/data/a", "base/data/a")
+
+
+@pytest.mark.parametrize("output", ["mods/two/data/b", "mods/two/new", "mods.toml", "base.zip", "mods/one"])
+def test_no_verb_writes_into_what_it_reads(layers: Path, output: str) -> None:
+    with zipfile.ZipFile(layers / "base.zip", "w") as archive:
+        archive.writestr("data/z", "zip")
+    before = {path: path.read_bytes() for path in layers.rglob("*") if path.is_file()}
+    words = ("-s", "mods.toml", "-l", "base.zip")
+    for verb in (
+        ("romfs", "-o", output),
+        ("lock", "-o", output),
+        ("collapse", "-o", output),
+        ("extract", "data", "--overwrite", "-o", output),
+        ("run", "-o", output, "--", "true", "{}"),
+        ("run", "--report", output, "--", "true", "{}"),
+    ):
+        split = verb.index("--") if "--" in verb else len(verb)
+        result = oboromi("overlay", *verb[:split], *words, *verb[split:])
+        assert result.code == 2, verb
+        assert "which is only read; write elsewhere" in result.message
+    assert {path: path.read_bytes() for path in layers.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_half_known_is_neither_extracted_nor_compared(layers: Path) -> None:
+    assert overlay("lock", "-o", "lock.json").code == 0
+    (layers / "bad.romfs").write_bytes((DATA / "romfs" / "tiny.st.romfs").read_bytes()[:0x70])
+    words = ("-s", "mods.toml", "-l", "bad.romfs")
+    drifted = oboromi("overlay", "drift", "lock.json", *words)
+    assert (drifted.code, drifted.out) == (3, b"")
+    assert oboromi("overlay", "extract", "data", "-o", "out", *words).code == 3
+    assert not (layers / "out").exists()
+
+
+@pytest.mark.usefixtures("layers")
+def test_a_locks_form_and_its_ending_agree() -> None:
+    assert overlay("lock", "-o", "lock.json", "--yaml").code == 2
+    assert overlay("lock", "-o", "lock.yaml", "--yaml").code == 0
+
+
+def test_expressions_that_never_end_and_wrong_ones(layers: Path) -> None:
+    (layers / "base" / ("a" * 40 + "!")).touch()
+    for verb in ("find", "duplicates"):
+        assert oboromi("overlay", verb, "-e", "(", "-l", "base").code == 2
 
 
 def test_run_passes_the_code_on_and_collects_what_changed(layers: Path) -> None:

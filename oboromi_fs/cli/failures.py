@@ -50,6 +50,8 @@ def exit_code(error: BaseException) -> int:
         return MISSING_KEY
     if isinstance(error, ReadOnlyError):
         return HOST
+    if type(error).__name__ == "PatternError":  # Not imported: few commands have to do with patterns, and all with this.
+        return USAGE
     if isinstance(error, OSError | MemoryError):  # MappingError is one.
         return HOST
     return DAMAGED

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_fs.cli.console import plural, printable
-from oboromi_fs.cli.failures import DONE, NO
+from oboromi_fs.cli.failures import DONE, NO, UsageError
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
+from oboromi_fs.cli.overlay.places import check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, spec_of, stack_arguments
 from oboromi_fs.cli.progress import Progress
+from oboromi_fs.overlay.documents import form_of
 
 if TYPE_CHECKING:
     import argparse
@@ -37,12 +39,16 @@ def lock_arguments(parser: argparse.ArgumentParser) -> None:
 def run_lock(session: Session, options: argparse.Namespace) -> int:
     """Lock the merged view."""
     overlay = open_overlay(session, options)
+    form: Form | None = "yaml" if options.yaml else "toml" if options.toml else None
+    if options.output is not None:
+        check_output(session, overlay.spec, options.output)
+        if form is not None and form != form_of(options.output):
+            raise UsageError(f"--{form} and the ending of {options.output} do not agree; drift reads a lock by its ending")
     lock = _lock(overlay, options.algorithm)
     code = overlay.finish()
     if code != DONE:  # What is half known is not worth comparing with.
         session.console.error("no lock is written: a layer could not be read")
         return code
-    form: Form | None = "yaml" if options.yaml else "toml" if options.toml else None
     if options.output is None:
         session.console.write(lock.to_text(form or "json"))
     else:
@@ -77,6 +83,10 @@ def run_drift(session: Session, options: argparse.Namespace) -> int:
 
     old = Lock.read(options.lock)
     overlay = open_overlay(session, options)
+    code = overlay.finish()
+    if code != DONE:  # What could not be read would look as if it were gone.
+        session.console.error("nothing is compared: a layer could not be read")
+        return code
     report = drift(old, _lock(overlay, old.algorithm))
     if wants_document(session, options):
         document(session, options, report.to_json())

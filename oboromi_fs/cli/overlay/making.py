@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oboromi_fs.cli.console import plural, size_text
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
+from oboromi_fs.cli.overlay.places import check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.cli.progress import Progress
 
@@ -40,6 +41,7 @@ def run_romfs(session: Session, options: argparse.Namespace) -> int:
     if not options.output:
         raise UsageError("-o takes the name of a file, not an empty one")
     overlay = open_overlay(session, options)
+    check_output(session, overlay.spec, options.output)
     image = RomFsImage(overlay.union, options.path, like=options.style)
     code = overlay.finish()
     if code != DONE:  # An image that lacks what a layer should have given would be a quiet mistake.
@@ -88,6 +90,7 @@ def run_collapse(session: Session, options: argparse.Namespace) -> int:
         raise UsageError("-o takes the name of a folder, not an empty one")
     console = session.console
     overlay = open_overlay(session, options)
+    check_output(session, overlay.spec, options.output)
     plan = plan_collapse(overlay.union, options.output, options.mode, path=options.path, extract_archives=not options.no_archives)
     if options.dry_run:
         if wants_document(session, options):
@@ -123,7 +126,8 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``overlay run`` takes."""
     parser.description = (
         "Run a program on the merged view, as a folder of its own: {} in its words stands for that folder. What it adds, changes, deletes\n"
-        "and renames is told, and written to a new layer with -o. Originals are never edited. The program's exit code is passed on."
+        "and renames is told, and written to a new layer with -o. Originals are not edited, unless --hardlink is given. The\n"
+        "program's exit code is passed on."
     )
     parser.usage = "oboromi overlay run [options] -- PROGRAM [WORD ...]"
     add = parser.add_argument
@@ -142,6 +146,9 @@ def run_run(session: Session, options: argparse.Namespace) -> int:
     if not any(PLACEHOLDER in word for word in (*options.words, options.cwd or "")):
         raise UsageError("say where the program finds the merged folder: {} in its words, or --cwd {}")
     overlay = open_overlay(session, options)
+    for output in (options.output, options.report):
+        if output is not None:
+            check_output(session, overlay.spec, output)
     code = overlay.finish()
     if code != DONE:
         session.console.error("nothing is run: a layer could not be read")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs.cli.failures import DONE, NO, UsageError
 from oboromi_fs.cli.listing import check_levels, draw_place, in_path_order, list_place, write_entries
+from oboromi_fs.cli.overlay.places import check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.overlay.keys import fold_key
 from oboromi_fs.paths import Glob, normalise
@@ -93,7 +94,13 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
     from oboromi_fs.cli.extraction import check_usage, extract_place
 
     check_usage(options)
-    return _on_place(session, options, extract_place)
+    overlay = open_overlay(session, options)
+    check_output(session, overlay.spec, options.output)
+    code = overlay.finish()
+    if code != DONE:
+        session.console.error("nothing is written: a layer could not be read")
+        return code
+    return overlay.finish(extract_place(session, options, overlay.place(options.path)))
 
 
 def find_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,13 +122,10 @@ def run_find(session: Session, options: argparse.Namespace) -> int:
     overlay = open_overlay(session, options)
     globs = [Glob(pattern, ignore_case=options.ignore_case) for pattern in options.globs]
     if options.regex is not None:
-        import re
+        from oboromi_fs.overlay.matching import matching
 
-        try:
-            expression = re.compile(options.regex, re.IGNORECASE | re.DOTALL)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise UsageError(f"--regex {options.regex!r} is no regular expression: {error}") from None
-        found = ((inner, entry) for inner, entry in overlay.union.walk() if entry.kind == "file" and expression.search(inner))
+        files = {inner: entry for inner, entry in overlay.union.walk() if entry.kind == "file"}
+        found = ((inner, files[inner]) for inner in matching(options.regex, tuple(files)))
     else:
         found = ((inner, entry) for inner, entry in overlay.union.walk() if any(glob.matches(inner) for glob in globs))
     rows = in_path_order((inner, entry.kind, entry.size) for inner, entry in found)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oboromi_fs.cli.session import Session
     from oboromi_fs.overlay import UnionFs
     from oboromi_fs.overlay.index import ProviderIndex
+    from oboromi_fs.overlay.resolver import Problem
 
 __all__ = ["Overlay", "open_overlay", "spec_of", "stack_arguments"]
 
@@ -73,6 +74,7 @@ class Overlay:
         self.session = session
         self.spec = spec
         self._damaged = False
+        self._told: set[Problem] = set()
         self.stack = open_stack(spec, session.opener())
         self.union: UnionFs = self.stack.union
         self.fs = NestedFs(self.union, session.opener(), owned=[self.union])
@@ -107,7 +109,9 @@ class Overlay:
         """Tell what was wrong with the layers, and return the exit code that follows."""
         damaged = self._damaged
         for problem in self.union.problems:
-            self.session.console.warn(str(problem))
+            if problem not in self._told:
+                self._told.add(problem)
+                self.session.console.warn(str(problem))
             damaged = damaged or problem.kind == "damaged"
         if code not in (DONE, NO):
             return code
