@@ -239,6 +239,18 @@ def test_a_locks_form_and_its_ending_agree() -> None:
     assert overlay("lock", "-o", "lock.yaml", "--yaml").code == 0
 
 
+def test_what_an_archive_leaves_out_is_told(layers: Path) -> None:
+    with zipfile.ZipFile(layers / "evil.zip", "w") as archive:
+        archive.writestr("../evil.txt", "evil")
+    listed = oboromi("overlay", "ls", "-l", "evil.zip")
+    assert listed.code == 3
+    assert "layer 'evil.zip': " in listed.message
+    (layers / "junk.zip").write_text("junk", encoding="utf-8")
+    junk = oboromi("overlay", "ls", "-l", "base", "-l", "junk.zip")
+    assert (junk.code, junk.lines) == (3, ["data", "z.json"])
+    assert "is no archive that is recognised" in junk.message
+
+
 def test_expressions_that_never_end_and_wrong_ones(layers: Path) -> None:
     (layers / "base" / ("a" * 40 + "!")).touch()
     for verb in ("find", "duplicates"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.backends.memory import MemoryFs
-from oboromi_fs.errors import NotADirectoryEntryError, OboromiFsError
+from oboromi_fs.errors import NotThisFormatError, OboromiFsError
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec
 from oboromi_fs.opening import Opener, locate
 from oboromi_fs.opening.location import open_location
@@ -59,7 +59,7 @@ def open_stack(spec: StackSpec, opener: Opener | None = None, *, forgiving: bool
         missing: Whether a layer that is not there is one of those.
 
     Raises:
-        EntryNotFoundError, NotADirectoryEntryError: A layer is not there, or a plain file, and ``missing`` is false; the message names it.
+        EntryNotFoundError: A layer is not there, and ``missing`` is false; the message names it.
         FormatError, MissingKeyError, OSError: A layer cannot be opened, and ``forgiving`` is false.
         LayerError: Two layers have one name.
     """
@@ -76,7 +76,10 @@ def open_stack(spec: StackSpec, opener: Opener | None = None, *, forgiving: bool
             layers.sort(key=lambda layer: layer.kind != "archive")
         return Stack(spec, UnionFs(layers, forgiving=forgiving), broken)
     except BaseException:
-        UnionFs(layers).close()
+        for opened in layers:
+            close = getattr(opened.given, "close", None)
+            if opened.owned and close is not None:
+                close()
         raise
 
 
@@ -91,11 +94,17 @@ def _opened(spec: StackSpec, layer: LayerSpec, opener: Opener, broken: list[Brok
     fs: FileSystem
     try:
         fs = open_location(locate(spec.path_of(layer), opener=opener))
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except FileNotFoundError as error:
         if not mercy.missing:
             detail = f"{getattr(error, 'detail', '') or error.strerror or error} (layer {layer.label!r}"
             raise type(error)(spec.path_of(layer), f"{detail} of {spec.source})" if spec.source else f"{detail})") from None
         broken.append(Broken(layer, error))
+        fs = MemoryFs()
+    except NotADirectoryError as error:
+        plain = NotThisFormatError("is no archive that is recognised", source=spec.path_of(layer))
+        if not mercy.damaged:
+            raise plain from error
+        broken.append(Broken(layer, plain))
         fs = MemoryFs()
     except (OboromiFsError, OSError) as error:
         if not mercy.damaged:
@@ -128,5 +137,9 @@ def _archives(spec: StackSpec, union: UnionFs, opener: Opener, broken: list[Brok
             broken.append(Broken(LayerSpec(path), error))
             fs = MemoryFs()
         if fs is None:
-            raise NotADirectoryEntryError(path, "a plain file, no archive")
+            plain = NotThisFormatError("is no archive that is recognised", what=f"layer {path!r}")
+            if not mercy.damaged:
+                raise plain
+            broken.append(Broken(LayerSpec(path), plain))
+            fs = MemoryFs()
         yield _as_layer(spec, LayerSpec(path, kind="archive"), fs)

@@ -39,6 +39,9 @@ _MOST = 16 << 20
 """Bytes of a stack file: more is none."""
 
 
+_MOST_SHOWN = 80
+
+
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
     """A layer as it is written down: see the module for what the fields mean."""
@@ -146,13 +149,22 @@ def _layer(fields: _Fields) -> LayerSpec:
         path=path,
         name=fields.text("name", ""),
         case=fields.one_of("case", get_args(Case), ""),
-        at=fields.text("at", ""),
+        at=fields.mount_point("at"),
         kind=fields.one_of("kind", get_args(LayerKind), ""),
         markers=fields.flag("markers", default=None),
         enabled=bool(fields.flag("enabled", default=True)),
     )
     fields.nothing_but("path", "name", "case", "at", "kind", "markers", "enabled")
     return layer
+
+
+def _shown(value: object) -> str:
+    """A value as a message has it; of one that is long, or a number of more digits than Python spells, not all."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} too long to show"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 class _Fields:
@@ -169,25 +181,31 @@ class _Fields:
     def text(self, name: str, default: str) -> str:
         value = self.table.get(name, default)
         if not isinstance(value, str) or "\0" in value:
-            raise self.wrong(name, f"is a text, not {value!r}")
+            raise self.wrong(name, f"is a text, not {_shown(value)}")
+        return value
+
+    def mount_point(self, name: str) -> str:
+        value = self.text(name, "")
+        if ".." in value.split("/"):
+            raise self.wrong(name, f"leads out of the merged view: {_shown(value)}")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self.table.get(name, [])
         if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
-            raise self.wrong(name, f"is a list of texts, not {value!r}")
+            raise self.wrong(name, f"is a list of texts, not {_shown(value)}")
         return tuple(value)
 
     def flag(self, name: str, *, default: bool | None) -> bool | None:
         value = self.table.get(name, default)
         if not isinstance(value, bool) and value is not default:
-            raise self.wrong(name, f"is true or false, not {value!r}")
+            raise self.wrong(name, f"is true or false, not {_shown(value)}")
         return value
 
     def one_of(self, name: str, values: Sequence[str], default: str) -> Any:
         value = self.text(name, default)
         if name in self.table and value not in values:
-            raise self.wrong(name, f"is {' or '.join(map(repr, values))}, not {value!r}")
+            raise self.wrong(name, f"is {' or '.join(map(repr, values))}, not {_shown(value)}")
         return value
 
     def nothing_but(self, *names: str) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from oboromi_fs.errors import CorruptError, EntryNotFoundError, FormatError, NotADirectoryEntryError
+from oboromi_fs.errors import CorruptError, EntryNotFoundError, FormatError, LayerError, NotThisFormatError
 from oboromi_fs.jobs.stack import open_stack
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec, parse_stack, read_stack, stack_of
 from oboromi_fs.jobs.validating import validate_stack
+from tests.command import oboromi
 
 DATA = Path(__file__).parent.parent.parent / "testdata"
 
@@ -60,6 +61,8 @@ enabled = false
         (b"case='loose'", "stack file of mods.toml, field case: is 'exact' or 'fold', not 'loose'"),
         (b"layer = 1", "stack file of mods.toml, field layer: is a list of tables: write [[layer]] above each"),
         (b"archives = 'a'", "stack file of mods.toml, field archives: is a list of texts, not 'a'"),
+        (b"case = 0x" + b"f" * 5000, "stack file of mods.toml, field case: is a text, not a int too long to show"),
+        (b"[[layer]]\npath='a'\nat='b/../../c'", "layer 1 of mods.toml, field at: leads out of the merged view: 'b/../../c'"),
         (b"a = ", "stack file of mods.toml: is no TOML: "),
         (b"\xff", "stack file of mods.toml at 0x0: is not UTF-8"),
     ],
@@ -88,8 +91,8 @@ def test_a_layer_that_is_not_there_is_named(tmp_path: Path) -> None:
         open_stack(read_stack(tmp_path / "stack"))
     assert "layer 'nowhere/x' of" in str(caught.value)
     put(tmp_path, plain="text", stack='[[layer]]\npath="plain"\n')
-    with pytest.raises(NotADirectoryEntryError, match="layer 'plain'"):
-        open_stack(read_stack(tmp_path / "stack"))
+    with pytest.raises(NotThisFormatError, match="plain: is no archive that is recognised"):
+        open_stack(read_stack(tmp_path / "stack"), forgiving=False)
 
 
 def test_a_damaged_layer_is_empty_and_told_and_the_rest_works(tmp_path: Path) -> None:
@@ -127,11 +130,29 @@ def test_V11_archives_named_in_a_list_come_from_the_layers_and_are_told_by_conte
         assert stack.union.read_bytes("DATA/X") == b"base", "loose files beat archives"
         assert stack.union.read_bytes("data/Y") == b"zip"
     put(tmp_path, stack='archives = ["other"]\n[[layer]]\npath="base"\n')
-    with pytest.raises(NotADirectoryEntryError, match="no archive"):
-        open_stack(read_stack(tmp_path / "stack"))
+    with pytest.raises(NotThisFormatError, match="no archive"):
+        open_stack(read_stack(tmp_path / "stack"), forgiving=False)
+    with open_stack(read_stack(tmp_path / "stack")) as stack:
+        assert [check.status for check in validate_stack(stack)] == ["ok", "failed"]
     put(tmp_path, stack='archives = ["missing.zip"]\n[[layer]]\npath="base"\n')
     with pytest.raises(EntryNotFoundError, match="archives of"):
         open_stack(read_stack(tmp_path / "stack"))
+
+
+def test_layers_are_closed_when_they_cannot_be_one_union(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.zip", b"PK\5\6" + bytes(18))
+    spec = StackSpec((LayerSpec(str(tmp_path / "a.zip"), "a.zip"),), archives=("a.zip",))
+    with pytest.raises(LayerError, match="another layer has this name"):
+        open_stack(spec)
+
+
+def test_openmw_reports_and_the_view_agree_where_kinds_clash(tmp_path: Path) -> None:
+    put(tmp_path / "low", x="file")
+    put(tmp_path / "high", x__y="below")
+    words = ("--profile", "openmw", "-l", str(tmp_path / "low"), "-l", str(tmp_path / "high"))
+    assert oboromi("overlay", "ls", "-R", *words).lines == ["x", "x/y"]
+    assert [row["winning"] for row in oboromi("overlay", "contributions", *words, "--json").json] == [0, 1]
 
 
 def test_validate_reads_to_the_end_and_names_what_decides_by_accident(tmp_path: Path) -> None:

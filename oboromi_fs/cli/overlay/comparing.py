@@ -146,7 +146,7 @@ def run_simulate(session: Session, options: argparse.Namespace) -> int:
     if not least <= len(names) <= most:
         raise UsageError(f"{options.operation} takes {least if least == most else f'{least} or {most}'} names, not {len(names)}")
     overlay = open_overlay(session, options)
-    index = overlay.index()
+    index = overlay.index(ranked=True)
     if options.operation == "try":
         trial = try_layer(index, _layer(session, options, overlay, names[0]), names[1] if len(names) > 1 else None)
         if wants_document(session, options):

@@ -74,7 +74,7 @@ class Overlay:
         self.session = session
         self.spec = spec
         self._damaged = False
-        self._told: set[Problem] = set()
+        self._told: set[Problem | str] = set()
         self.stack = open_stack(spec, session.opener())
         self.union: UnionFs = self.stack.union
         self.fs = NestedFs(self.union, session.opener(), owned=[self.union])
@@ -92,11 +92,16 @@ class Overlay:
         self.fs.metadata(canonical)
         return Location(self.fs, canonical, path or "/", "")
 
-    def index(self) -> ProviderIndex:
-        """Return the index of all layers, built when a report needs it; what had to be skipped is told."""
+    def index(self, *, ranked: bool = False) -> ProviderIndex:
+        """Return the index of all layers, built when a report needs it; what had to be skipped is told.
+
+        Args:
+            ranked: Whether what is simulated keeps archives where the profile puts them.
+        """
         from oboromi_fs.overlay.index import ProviderIndex
 
-        index = ProviderIndex.build(self.union.layers, profile=self.spec.profile)
+        # The stack is in the order of its profile already; which kind counts where kinds clash is for the union to say.
+        index = ProviderIndex.build(self.union.layers, profile=self.spec.profile if ranked else "plain")
         for number, problem in enumerate(index.skipped):
             self._damaged = self._damaged or problem.kind == "damaged"
             if number < _MOST_TOLD:
@@ -108,6 +113,12 @@ class Overlay:
     def finish(self, code: int = DONE) -> int:
         """Tell what was wrong with the layers, and return the exit code that follows."""
         damaged = self._damaged
+        for layer in self.union.layers:
+            for text in getattr(layer.fs, "problems", ()):
+                if text not in self._told:
+                    self._told.add(text)
+                    self.session.console.warn(f"layer {layer.name!r}: {text}")
+            damaged = damaged or bool(getattr(layer.fs, "faults", getattr(layer.fs, "problems", ())))
         for problem in self.union.problems:
             if problem not in self._told:
                 self._told.add(problem)
