@@ -525,8 +525,10 @@ def test_bytes_in_a_gap_that_is_none_any_longer(owners: bytearray) -> None:
         ({"syscalls": ["SetHeapsize"]}, "[syscalls] 0: 'SetHeapsize' is not one of SetHeapSize"),
         (
             {"syscalls": ["ExitProces"]},
-            "[syscalls] 0: 'ExitProces' is not one of SetHeapSize, SetMemoryPermission, SetMemoryAttribute and "
-            "121 more, or a number: did you mean ExitProcess?",
+            (
+                "[syscalls] 0: 'ExitProces' is not one of SetHeapSize, SetMemoryPermission, SetMemoryAttribute and "
+                "121 more, or a number: did you mean ExitProcess?"
+            ),
         ),
         ({"syscalls": [192]}, "[syscalls] 0: 192 is not below 0xc0"),
         ({"syscalls": [1], "kernel_capabilities": []}, "syscalls: stands for kernel_capabilities, which are given as well"),
