@@ -1,4 +1,4 @@
-"""Conflicts: source against source. Versions count that no layer above hides; of several spellings in one source one counts."""
+"""Conflicts: source against source. Of several spellings in one source one counts. Hidden versions count where that is said."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from oboromi_fs.overlay.providers import Source
     from oboromi_fs.overlay.queries import Queries
-    from oboromi_fs.overlay.stacks import Rows
+    from oboromi_fs.overlay.stacks import Rows, Stacks
 
 __all__ = ["Against", "Diff", "Shadow", "SourceConflicts", "conflicts", "diff", "shadowed"]
 
@@ -31,7 +31,10 @@ class SourceConflicts(NamedTuple):
     """The conflicts of one source with each other one, by number, low to high.
 
     ``overrides``: files that both have, the other one below. ``overridden_by``: files that both have, the other one above.
-    ``displaced_by``: files that it has, and the other one wins.
+    ``displaced_by``: files that it has, and the other one wins. Of these, no version counts that something hides.
+
+    ``hides``: files of the other one that count nowhere, as this one deletes them, hides the directory that they are in, or has a file or
+    a directory in their way. ``hidden_by``: files of its own that the other one hides so. Where several sources do, it is the topmost.
     """
 
     source_index: int
@@ -39,6 +42,8 @@ class SourceConflicts(NamedTuple):
     overrides: tuple[Against, ...]
     overridden_by: tuple[Against, ...]
     displaced_by: tuple[Against, ...]
+    hides: tuple[Against, ...]
+    hidden_by: tuple[Against, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -48,6 +53,8 @@ class SourceConflicts(NamedTuple):
             "overrides": [other.to_json() for other in self.overrides],
             "overridden_by": [other.to_json() for other in self.overridden_by],
             "displaced_by": [other.to_json() for other in self.displaced_by],
+            "hides": [other.to_json() for other in self.hides],
+            "hidden_by": [other.to_json() for other in self.hidden_by],
         }
 
 
@@ -71,7 +78,7 @@ class Shadow(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """Two sources compared: their files, in path order, and the number of the source that is above the other."""
+    """Two sources compared: their files, hidden ones too, in path order, and the number of the source that is above the other."""
 
     source_a: int
     source_b: int
@@ -86,18 +93,26 @@ class Diff(NamedTuple):
 
 
 def conflicts(index: Queries) -> list[SourceConflicts]:
-    """Return the conflicts of each source that has any, low to high. A source has none with itself."""
-    sources = index.sources
-    pairs = index.state.stacks.pairs
+    """Return the conflicts of each source that has any, also if it does no more than hide, low to high. A source has none with itself."""
+    state = index.state
+    sources = tuple(origin.source for origin in state.origins)
+    pairs = state.stacks.pairs
     shared = _shared(pairs, len(sources))
     displaced = _displaced(pairs, len(sources))
+    hidden = _hidden(state.stacks, len(sources))
+
+    def against(counts: NDArray[np.int64]) -> tuple[Against, ...]:
+        return tuple(Against(other, sources[other], count) for other, count in enumerate(counts.tolist()) if count)
+
     found: list[SourceConflicts] = []
     for number, source in enumerate(sources):
-        row = [Against(other, sources[other], count) for other, count in enumerate(shared[number].tolist()) if count and other != number]
-        if row:
-            wins = [Against(other, sources[other], count) for other, count in enumerate(displaced[number].tolist()) if count]
-            below = tuple(other for other in row if other.source_index < number)
-            found.append(SourceConflicts(number, source, below, tuple(row[len(below) :]), tuple(wins)))
+        both = tuple(other for other in against(shared[number]) if other.source_index != number)
+        below = tuple(other for other in both if other.source_index < number)
+        row = SourceConflicts(
+            number, source, below, both[len(below) :], against(displaced[number]), against(hidden[:, number]), against(hidden[number])
+        )
+        if both or row.hides or row.hidden_by:
+            found.append(row)
     return found
 
 
@@ -132,6 +147,14 @@ def _displaced(pairs: Rows, count: int) -> NDArray[np.int64]:
     return np.bincount(pairs.sources[lost] * np.int64(count) + winners[lost], minlength=count * count).reshape(count, count)
 
 
+def _hidden(stacks: Stacks, count: int) -> NDArray[np.int64]:
+    """How many files of each source each other one hides. Shape: (sources, sources that hide)."""
+    import numpy as np
+
+    rows = stacks.hidden
+    return np.bincount(rows.sources * np.int64(count) + stacks.by[rows.keys], minlength=count * count).reshape(count, count)
+
+
 def shadowed(index: Queries, *, fully: bool = False) -> list[Shadow]:
     """Return the sources that do not win with all of their files, low to high.
 
@@ -149,9 +172,7 @@ def shadowed(index: Queries, *, fully: bool = False) -> list[Shadow]:
     files = np.bincount(rows.sources[first], minlength=count)
     sources = stacks.winning_sources()
     winning = np.bincount(sources[sources >= 0], minlength=count)
-    by = _displaced(stacks.pairs, count) > 0
-    hidden = ~stacks.shown
-    by[rows.sources[hidden], stacks.by[rows.keys[hidden]]] = True
+    by = (_displaced(stacks.pairs, count) > 0) | (_hidden(stacks, count) > 0)
     found = [
         Shadow(number, origin.source, total, total - won, won == 0, tuple(np.flatnonzero(by[number]).tolist()))
         for number, (origin, total, won) in enumerate(zip(state.origins, files.tolist(), winning.tolist(), strict=True))
@@ -161,7 +182,7 @@ def shadowed(index: Queries, *, fully: bool = False) -> list[Shadow]:
 
 
 def diff(index: Queries, source_a: int | str | Source, source_b: int | str | Source) -> Diff:
-    """Compare two sources.
+    """Compare two sources: all files that they have, whatever another source does to these.
 
     Raises:
         LayerError: There is no such source.
@@ -169,9 +190,9 @@ def diff(index: Queries, source_a: int | str | Source, source_b: int | str | Sou
     import numpy as np
 
     state = index.state
-    pairs = state.stacks.pairs
+    rows = state.rows
     a, b = index.source_id(source_a), index.source_id(source_b)
-    in_a, in_b = pairs.keys[pairs.sources == a], pairs.keys[pairs.sources == b]
+    in_a, in_b = rows.keys[rows.sources == a], rows.keys[rows.sources == b]
     shared, only_in_a, only_in_b = (
         tuple(state.sorted_keys(part)) for part in (np.intersect1d(in_a, in_b), np.setdiff1d(in_a, in_b), np.setdiff1d(in_b, in_a))
     )

@@ -14,10 +14,10 @@ from oboromi_fs.overlay.resolver import Problem
 from oboromi_fs.paths import Glob, decode_name, normalise, sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from oboromi_fs.overlay.layer import Layer
-    from oboromi_fs.overlay.state import State
+    from oboromi_fs.overlay.state import Origin, State
     from oboromi_fs.protocols import PathType
 
 __all__ = ["Provenance", "Queries"]
@@ -74,7 +74,7 @@ class Queries:
         if isinstance(source, int):
             if 0 <= source < len(origins):
                 return source
-            raise LayerError(str(source), f"there is no source of this number; there are {len(origins)}")
+            raise LayerError(str(source), f"there is no source of this number; there are {len(origins)}: {_called(origins)}")
         wanted = source.path if isinstance(source, Source) else source
         folder = fold_host_path(os.path.abspath(wanted))
         for number in reversed(range(len(origins))):
@@ -88,7 +88,7 @@ class Queries:
             layer = origins[number].layer
             if layer is not None and layer.host_root and fold_host_path(layer.host_root) == folder:
                 return number
-        raise LayerError(wanted, "there is no such source")
+        raise LayerError(wanted, f"there is no such source; there are {_called(origins)}")
 
     @property
     def skipped(self) -> tuple[Problem, ...]:
@@ -271,6 +271,11 @@ class Queries:
             row = int(stacks.winners[number])
             count = int(stacks.starts[number + 1] - stacks.visible[number])
             yield Provenance(state.provider(row, key), count, _digest(state, row) if hash else None)
+
+
+def _called(origins: Sequence[Origin]) -> str:
+    """What sources are called, for who asked for another."""
+    return ", ".join(repr(origin.name) for origin in origins) or "none"
 
 
 def _digest(state: State, row: int) -> str:

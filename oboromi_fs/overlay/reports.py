@@ -70,7 +70,10 @@ class Contribution(NamedTuple):
 
     ``winning``: its version wins. ``unique``: no other source has one. ``overriding``: it wins over another source's. ``overridden``:
     another source's wins over its own. ``duplicate``: another source has one as well. ``loose`` and ``archive``: all of its files, by
-    what kind of source it is. So winning = unique + overriding, and duplicate = overriding + overridden.
+    what kind of source it is. ``hidden``: it counts nowhere, as a source above deletes it, hides the directory that it is in, or has a
+    file or a directory in its way; hidden versions are in none of the other numbers but ``loose`` and ``archive``.
+
+    So winning = unique + overriding, duplicate = overriding + overridden, and winning + overridden + hidden = loose + archive.
     """
 
     source_index: int
@@ -82,6 +85,7 @@ class Contribution(NamedTuple):
     duplicate: int
     loose: int
     archive: int
+    hidden: int
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -170,13 +174,17 @@ def contributions(index: Queries) -> list[Contribution]:
         per_source(~wins),
         per_source(~several),
         per_source(several),
-        per_source(wins | ~wins),
+        np.bincount(state.stacks.hidden.sources, minlength=count).tolist(),
         strict=True,
     )
-    return [
-        Contribution(number, origin.source, *counts, *((total, 0) if origin.source.kind == "directory" else (0, total)))
-        for number, (origin, (*counts, total)) in enumerate(zip(state.origins, columns, strict=True))
-    ]
+    found: list[Contribution] = []
+    for number, (origin, (winning, overriding, overridden, unique, duplicate, hidden)) in enumerate(
+        zip(state.origins, columns, strict=True)
+    ):
+        total = winning + overridden + hidden
+        loose, archive = (total, 0) if origin.source.kind == "directory" else (0, total)
+        found.append(Contribution(number, origin.source, winning, overriding, overridden, unique, duplicate, loose, archive, hidden))
+    return found
 
 
 def _winning(state: State) -> list[int]:

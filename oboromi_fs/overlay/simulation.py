@@ -9,13 +9,13 @@ from oboromi_fs.errors import LayerError
 from oboromi_fs.overlay.changes import Change, changed_files
 from oboromi_fs.overlay.layer import Layer
 from oboromi_fs.overlay.mutation import with_layer
+from oboromi_fs.overlay.queries import Queries
 from oboromi_fs.paths import sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from oboromi_fs.overlay.providers import Provider, Source
-    from oboromi_fs.overlay.queries import Queries
     from oboromi_fs.overlay.stacks import Ids
     from oboromi_fs.overlay.state import Origin, State
     from oboromi_fs.protocols import FileSystem
@@ -88,7 +88,7 @@ class Simulation(NamedTuple):
     """What another order changes.
 
     Sources go by their numbers in the index that was asked, in ``order`` (low to high), in ``changes`` and in ``impact``; the last has
-    those that gain or lose something. ``total_count`` is the number of files before.
+    those that gain or lose something. ``changed_count`` files change, of the ``total_count`` that there are before, after, or both.
     """
 
     order: tuple[int, ...]
@@ -113,7 +113,8 @@ class Trial(NamedTuple):
 
     ``adds``: files that were not there; ``overrides``: files of which its version wins now; ``overridden``: files that it has, and another
     source wins, or hides; ``removes``: files that are gone; ``reveals``: files whose winner changes for another that is not of the layer.
-    All in path order. ``impact`` is of the sources there were, by their numbers.
+    All in path order. ``impact`` is of the sources there were, by their numbers. ``changed_count`` and ``total_count`` are those of
+    :class:`Simulation`: files that the layer adds are among both.
     """
 
     position: int
@@ -142,13 +143,13 @@ def simulate(index: Queries, operation: Operation) -> Simulation:
         LayerError: There is no such source; or a full order leaves one out, or has one twice.
     """
     before = index.state
-    order = _ranked(before, _order(index, operation), before.origins)
+    order = _ranked(before, _order(Queries(before), operation), before.origins)
     after = before.arranged(order)
     files = changed_files(before, after, order)
     changes = [Change(after.names.path(file), _provider(before, file), _numbered(after, file, order)) for file in files.tolist()]
     changes.sort(key=lambda change: sort_key(change.key))
-    impact, risk = _impact(before, after, order, files)
-    return Simulation(tuple(order), tuple(changes), impact, len(files), before.stacks.size, risk)
+    impact, total, risk = _impact(before, after, order, files)
+    return Simulation(tuple(order), tuple(changes), impact, len(files), total, risk)
 
 
 def simulate_each(index: Queries, candidates: Iterable[Operation]) -> list[Simulation]:
@@ -176,14 +177,14 @@ def try_layer(index: Queries, layer: Layer | FileSystem, position: _Which | None
     bigger = with_layer(before, new)
     number = len(before.origins)
     bigger = replace(bigger, origins=(*bigger.origins[:-1], bigger.origins[-1]._replace(pushed=False)))
-    place = number if position is None else index.source_id(position)
+    place = number if position is None else Queries(before).source_id(position)
     order = _ranked(before, [*range(place), number, *range(place, number)], bigger.origins)
     after = bigger.arranged(order)
     files = changed_files(before, after, order)
-    impact, risk = _impact(before, after, order, files)
+    impact, total, risk = _impact(before, after, order, files)
     position_after = order.index(number)
     adds, overrides, overridden, removes, reveals = _fate(before, after, position_after, files)
-    return Trial(position_after, adds, overrides, overridden, removes, reveals, impact, len(files), before.stacks.size, risk)
+    return Trial(position_after, adds, overrides, overridden, removes, reveals, impact, len(files), total, risk)
 
 
 def _fate(before: State, after: State, place: int, files: Ids) -> tuple[tuple[str, ...], ...]:
@@ -212,7 +213,7 @@ def _order(index: Queries, operation: Operation) -> list[int]:
     if isinstance(operation, FullOrder):
         wanted = [index.source_id(source) for source in operation.order]
         if sorted(wanted) != order:
-            raise LayerError(repr(wanted), f"a full order has each of the {len(order)} sources once")
+            raise _incomplete(index, wanted)
         return wanted
     first, second = (index.source_id(source) for source in operation)
     if isinstance(operation, Swap):
@@ -221,6 +222,15 @@ def _order(index: Queries, operation: Operation) -> list[int]:
         order.remove(first)
         order.insert(order.index(second) + isinstance(operation, MoveAfter), first)
     return order
+
+
+def _incomplete(index: Queries, wanted: Sequence[int]) -> LayerError:
+    """The error for a full order that leaves sources out, or has some more than once."""
+    names = [origin.name for origin in index.state.origins]
+    lacking = [name for number, name in enumerate(names) if number not in wanted]
+    again = [name for number, name in enumerate(names) if wanted.count(number) > 1]
+    wrong = [f"{what} {', '.join(map(repr, which))}" for what, which in (("it lacks", lacking), ("it repeats", again)) if which]
+    return LayerError((lacking + again)[0], f"a full order has each of the {len(names)} sources once: {', and '.join(wrong)}")
 
 
 def _ranked(state: State, order: Sequence[int], origins: Sequence[Origin]) -> list[int]:
@@ -240,8 +250,8 @@ def _numbered(state: State, file: int, order: Sequence[int]) -> Provider | None:
     return found and found._replace(source_index=order[found.source_index])
 
 
-def _impact(before: State, after: State, order: Sequence[int], files: Ids) -> tuple[tuple[Impact, ...], Risk]:
-    """What changed winners mean for each source that was there, and how much that is."""
+def _impact(before: State, after: State, order: Sequence[int], files: Ids) -> tuple[tuple[Impact, ...], int, Risk]:
+    """What changed winners mean for each source that was there; how many files there are before or after; and how much that is."""
     import numpy as np
 
     count = len(before.origins)
@@ -257,9 +267,9 @@ def _impact(before: State, after: State, order: Sequence[int], files: Ids) -> tu
         for number in range(count)
         if gained[number] or lost[number]
     )
-    total = before.stacks.size
+    total = int(np.count_nonzero((was >= 0) | (now >= 0)))
     risk: Risk = "none"
     if len(files):
         ousted = bool(((won_before > 0) & (won_after == 0)).any())
         risk = "high" if ousted or len(files) * 10 >= total else "medium" if len(files) * 100 >= total else "low"
-    return impact, risk
+    return impact, total, risk

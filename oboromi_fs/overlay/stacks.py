@@ -139,9 +139,17 @@ class Stacks:
     @property
     def pairs(self) -> Rows:
         """Visible rows, one for each file and source: of several spellings in a source the last."""
+        return self._once(self.shown)
+
+    @property
+    def hidden(self) -> Rows:
+        """Hidden rows, likewise one for each file and source. A source has no visible row of such a file."""
+        return self._once(~self.shown)
+
+    def _once(self, chosen: Mask) -> Rows:
         import numpy as np
 
-        rows = self.rows.where(np.flatnonzero(self.shown).astype(np.int32))
+        rows = self.rows.where(np.flatnonzero(chosen).astype(np.int32))
         last = np.ones(len(rows), np.bool_)
         last[:-1] = (rows.keys[1:] != rows.keys[:-1]) | (rows.sources[1:] != rows.sources[:-1])
         return rows if last.all() else rows.where(last)

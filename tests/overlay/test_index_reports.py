@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -94,11 +95,11 @@ def test_V19_entries_of_an_archive_hidden_ones_too() -> None:
 def test_V20_contributions_with_a_row_of_zeros_for_a_source_without_files() -> None:
     found = contributions(game())
     assert [tuple(each)[2:] for each in found] == [
-        # winning, overriding, overridden, unique, duplicate, loose, archive
-        (1, 0, 2, 1, 2, 0, 3),
-        (2, 1, 1, 1, 2, 3, 0),
-        (2, 1, 0, 1, 1, 2, 0),
-        (0, 0, 0, 0, 0, 0, 0),
+        # winning, overriding, overridden, unique, duplicate, loose, archive, hidden
+        (1, 0, 2, 1, 2, 0, 3, 0),
+        (2, 1, 1, 1, 2, 3, 0, 0),
+        (2, 1, 0, 1, 1, 2, 0, 0),
+        (0, 0, 0, 0, 0, 0, 0, 0),
     ]
     assert found[0].to_json() == {
         "source_index": 0,
@@ -110,7 +111,29 @@ def test_V20_contributions_with_a_row_of_zeros_for_a_source_without_files() -> N
         "duplicate": 2,
         "loose": 0,
         "archive": 3,
+        "hidden": 0,
     }
+
+
+def hiding() -> ProviderIndex:
+    """A source with a file for each way to be hidden, and one of each that hides it; the last does no more than delete."""
+    return ProviderIndex.build(
+        [
+            layer("base", "deleted", "d/old", "file/x", "folder", "kept", "twice"),
+            Layer(MemoryFs({"d/.wh..wh..opq": b"", "d/new": b""}), "opaque"),
+            layer("other kind", "file", "folder/y", "twice"),
+            Layer(MemoryFs({".wh.deleted": b"", ".wh.twice": b""}), "deletes"),
+        ],
+    )
+
+
+def test_V20_what_something_above_hides_counts_as_hidden_alone() -> None:
+    assert [tuple(each)[2:] for each in contributions(hiding())] == [
+        (1, 0, 0, 1, 0, 6, 0, 5),
+        (1, 0, 0, 1, 0, 1, 0, 0),
+        (2, 0, 0, 2, 0, 3, 0, 1),
+        (0, 0, 0, 0, 0, 0, 0, 0),
+    ]
 
 
 def test_V22_conflicts_of_source_against_source() -> None:
@@ -119,9 +142,9 @@ def test_V22_conflicts_of_source_against_source() -> None:
         for each in conflicts(game())
     }
     assert found == {
-        0: ([], [(1, 2), (2, 1)], [(1, 1), (2, 1)]),
-        1: ([(0, 2)], [(2, 1)], [(2, 1)]),
-        2: ([(0, 1), (1, 1)], [], []),
+        0: ([], [(1, 2), (2, 1)], [(1, 1), (2, 1)], [], []),
+        1: ([(0, 2)], [(2, 1)], [(2, 1)], [], []),
+        2: ([(0, 1), (1, 1)], [], [], [], []),
     }
     assert conflicts(game())[2].to_json() == {
         "source_index": 2,
@@ -132,6 +155,23 @@ def test_V22_conflicts_of_source_against_source() -> None:
         ],
         "overridden_by": [],
         "displaced_by": [],
+        "hides": [],
+        "hidden_by": [],
+    }
+
+
+def test_V22_who_hides_files_of_others_is_in_conflict_with_them() -> None:
+    found = conflicts(hiding())
+    assert [(each.source_index, *([(other.source_index, other.file_count) for other in side] for side in each[2:])) for each in found] == [
+        (0, [], [], [], [], [(1, 1), (2, 2), (3, 2)]),
+        (1, [], [], [], [(0, 1)], []),
+        (2, [], [], [], [(0, 2)], [(3, 1)]),
+        (3, [], [], [], [(0, 2), (2, 1)], []),
+    ]
+    assert found[3].to_json()["hides"][1] == {
+        "source_index": 2,
+        "source": {"path": "other kind", "kind": "directory"},
+        "file_count": 1,
     }
 
 
@@ -168,7 +208,9 @@ def test_V19_V22_of_two_spellings_in_one_source_one_counts() -> None:
     index = ProviderIndex.build([layer("x.bsa", "A", "a", "b", kind="archive", case="fold"), layer("mod", "B", case="fold")])
     assert archives(index)[0][2:] == (2, 1)
     assert [(each.file_count, each.shadowed_count) for each in shadowed(index)] == [(2, 1)]
-    assert contributions(index)[0][2:] == (1, 0, 1, 1, 1, 0, 2)
+    assert contributions(index)[0][2:] == (1, 0, 1, 1, 1, 0, 2, 0)
+    deletes = Layer(MemoryFs({".wh.a": b""}), "deletes", case="fold")
+    assert contributions(ProviderIndex.build([layer("mod", "A", "a", case="fold"), deletes]))[0][2:] == (0, 0, 0, 0, 0, 1, 0, 1)
 
 
 def test_V22_diff_of_two_sources() -> None:
@@ -181,6 +223,10 @@ def test_V22_diff_of_two_sources() -> None:
         "higher_priority": 1,
     }
     assert diff(game(), "two", "game.bsa").higher_priority == 2
+
+
+def test_V22_diff_has_files_that_a_third_source_hides() -> None:
+    assert diff(hiding(), "base", "other kind")[2:5] == (("twice",), ("d/old", "deleted", "file/x", "folder", "kept"), ("file", "folder/y"))
 
 
 def test_V23_diff_against_a_directory() -> None:
@@ -231,7 +277,7 @@ def test_counts_are_those_of_the_model(models: list[ModelLayer]) -> None:
         assert row.overridden == sum(stack[-1] != number for stack in mine)
         assert row.unique == sum(stack == [number] for stack in mine)
         assert row.duplicate == sum(len(stack) > 1 for stack in mine)
-        assert row.loose == len(mine) == row.winning + row.overridden == row.unique + row.duplicate
+        assert len(mine) == row.winning + row.overridden == row.unique + row.duplicate
         assert index.keys_of(number) == [key for key in keys if number in stacks[key]]
         assert index.remaining(number) == [key for key in keys if stacks[key][-1] == number]
     pairs = Counter((high, low) for stack in several for high in stack for low in stack if low < high)
@@ -240,16 +286,27 @@ def test_counts_are_those_of_the_model(models: list[ModelLayer]) -> None:
     assert {(row.source_index, other.source_index): other.file_count for row in rows for other in row.overrides} == pairs
     assert {(other.source_index, row.source_index): other.file_count for row in rows for other in row.overridden_by} == pairs
     assert {(row.source_index, other.source_index): other.file_count for row in rows for other in row.displaced_by} == displaced
-    hidden = {
-        (each.provider.source_index, key)
-        for key in {path for model in models for path in model.entries}
-        for each in index.explain(key).hidden
+    folds = models[0].case == "fold"
+    asked = {m.fold(path) if folds else path for model in models for path in model.entries}
+    hidden = {(each.layer, each.by, key) for key in asked for each in m.hidden(models, key)}
+    hides = Counter((number, by) for number, by, _ in hidden)
+    assert {(other.source_index, row.source_index): other.file_count for row in rows for other in row.hides} == hides
+    assert {(row.source_index, other.source_index): other.file_count for row in rows for other in row.hidden_by} == hides
+    assert {row.source_index for row in rows} == {number for each in (*pairs, *hides) for number in each}
+    files = {
+        number: {key for key in keys if number in stacks[key]} | {key for source, _, key in hidden if source == number}
+        for number in range(len(models))
     }
+    for row in contributions(index):
+        number = row.source_index
+        assert row.hidden == len({key for source, _, key in hidden if source == number})
+        assert row.winning + row.overridden + row.hidden == row.loose == len(files[number])
     for shadow in shadowed(index):
-        number = shadow.source_index
-        files = {key for key in keys if number in stacks[key]} | {index.explain(key).key for source, key in hidden if source == number}
-        assert shadow.file_count == len(files)
-        assert shadow.shadowed_count == len(files) - wins[number]
+        assert shadow.file_count == len(files[shadow.source_index])
+        assert shadow.shadowed_count == shadow.file_count - wins[shadow.source_index]
+    for a, b in itertools.permutations(range(len(models)), 2):
+        found = [set(part) for part in diff(index, a, b)[2:5]]
+        assert found == [files[a] & files[b], files[a] - files[b], files[b] - files[a]]
 
 
 def test_a_source_is_named_as_it_was_given() -> None:

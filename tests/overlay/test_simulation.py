@@ -54,6 +54,28 @@ def test_V33_orders_of_other_sources_are_refused(wrong: Swap | MoveBefore | Full
         simulate(four(), wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (MoveBefore("x", 0), "layer 'x': there is no such source; there are '0', '1', '2', '3'"),
+        (Swap(0, 4), "layer '4': there is no source of this number; there are 4: '0', '1', '2', '3'"),
+        (FullOrder(["2", "0"]), "layer '1': a full order has each of the 4 sources once: it lacks '1', '3'"),
+        (FullOrder([0, 1, 2, 2]), "layer '3': a full order has each of the 4 sources once: it lacks '3', and it repeats '2'"),
+        (FullOrder([0, 1, 2, 3, 2]), "layer '2': a full order has each of the 4 sources once: it repeats '2'"),
+    ],
+)
+def test_V33_who_is_refused_is_told_which_sources_there_are(wrong: Swap | MoveBefore | FullOrder, text: str) -> None:
+    with pytest.raises(LayerError) as caught:
+        simulate(four(), wrong)
+    assert str(caught.value) == text
+
+
+def test_V33_no_more_files_change_than_there_are_before_and_after() -> None:
+    index = ProviderIndex.build([layer("low", "a"), Layer(MemoryFs({".wh.a": b""}), "high")])
+    assert simulate(index, Swap(0, 1))[3:] == (1, 1, "high")
+    assert try_layer(index, layer("new", "a", "b"))[7:] == (2, 2, "high")
+
+
 def test_V33_simulation_tells_what_changes_and_leaves_the_index() -> None:
     index = four()
     found = simulate(index, Swap(0, 2))
@@ -119,7 +141,7 @@ def test_V33_a_directory_tried_as_one_more_layer() -> None:
             {"source_index": 3, "source": {"path": "3", "kind": "directory"}, "gained": 0, "lost": 1},
         ],
         "changed_count": 5,
-        "total_count": 4,
+        "total_count": 6,
         "risk": "high",
     }
     assert len(index.sources) == 4
@@ -161,6 +183,7 @@ def test_a_simulated_order_is_that_of_an_index_built_so(data: st.DataObject, mod
     now = {key: provider(after, key, order) for key in after}
     expected = {key: (was.get(key), now.get(key)) for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
     found = simulate(before, FullOrder(order))
+    assert (found.changed_count, found.total_count) == (len(expected), len(was.keys() | now.keys()))
     assert {each.key: (flat(each.before), flat(each.after)) for each in found.changes} == expected
 
 

@@ -61,7 +61,8 @@ def conflicts_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``overlay conflicts`` takes."""
     _declare(
         parser,
-        "Which layers have the same files: for each whom it overrides, who is above it, and who wins instead of it; numbers of files.",
+        "Which layers have the same files: for each whom it overrides, who is above it, and who wins instead of it; numbers of files.\n"
+        "And which ones hide files of others: they delete them, or have a file or a directory in their way.",
     )
 
 
@@ -74,15 +75,17 @@ def run_conflicts(session: Session, options: argparse.Namespace) -> int:
     if wants_document(session, options):
         document(session, options, [each.to_json() for each in found])
     elif found:
+        hiding = any(each.hides for each in found)
 
         def shown(others: Sequence[Against]) -> str:
             return ", ".join(f"{overlay.union.layers[other.source_index].name} ({other.file_count})" for other in others) or "-"
 
         rows = [
             (overlay.union.layers[each.source_index].name, shown(each.overrides), shown(each.overridden_by), shown(each.displaced_by))
+            + ((shown(each.hides), shown(each.hidden_by)) if hiding else ())
             for each in found
         ]
-        table(session.console, ("layer", "overrides", "is overridden by", "loses to"), rows)
+        table(session.console, ("layer", "overrides", "is overridden by", "loses to", *(("hides", "is hidden by") if hiding else ())), rows)
     return overlay.finish(DONE)
 
 
@@ -126,7 +129,7 @@ def contributions_arguments(parser: argparse.ArgumentParser) -> None:
     _declare(
         parser,
         "What each layer contributes, in numbers of files: winning (unique + overriding), overridden by others, and duplicate, which are\n"
-        "those that others have as well.",
+        "those that others have as well. What others delete, or hide in another way, is hidden, and in none of these.",
     )
 
 
@@ -143,11 +146,12 @@ def run_contributions(session: Session, options: argparse.Namespace) -> int:
             (
                 overlay.union.layers[each.source_index].name,
                 each.source.kind,
-                *(str(number) for number in (each.winning, each.unique, each.overriding, each.overridden, each.duplicate)),
+                *(str(number) for number in (each.winning, each.unique, each.overriding, each.overridden, each.duplicate, each.hidden)),
             )
             for each in found
         ]
-        table(session.console, ("layer", "kind", "winning", "unique", "overriding", "overridden", "duplicate"), rows, right=(2, 3, 4, 5, 6))
+        columns = ("layer", "kind", "winning", "unique", "overriding", "overridden", "duplicate", "hidden")
+        table(session.console, columns, rows, right=(2, 3, 4, 5, 6, 7))
     return overlay.finish(DONE)
 
 
