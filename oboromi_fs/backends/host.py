@@ -98,9 +98,13 @@ class HostFs(FileSystemBase):
 
     def _stat(self, path: str) -> tuple[str, os.stat_result]:
         real = self.host_path(path)
+        if path and real != os.path.join(self.root, *path.split("/")) and self._through_a_loop(path):
+            raise EntryNotFoundError(path, "a link to a folder it lies in is not followed")
         try:
             found = os.stat(real)
         except NotADirectoryError:
+            if self._below_no_file(path):
+                raise EntryNotFoundError(path, "no such file (what it would lie in is a pipe, socket or device)") from None
             raise NotADirectoryEntryError(path) from None
         except OSError as wrong:
             if wrong.errno in _NOWHERE:
@@ -117,6 +121,27 @@ class HostFs(FileSystemBase):
             raise EntryNotFoundError(path, f"no file of its own, but a part of {whole!r}")
         return real, found
 
+    def _through_a_loop(self, path: str) -> bool:
+        """Whether a path leads through a link that listings leave out, as it leads back."""
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            link = os.path.join(self.root, *parts[:depth])
+            if os.path.islink(link) and os.path.isdir(link) and self._loops("/".join(parts[: depth - 1]), link):
+                return True
+        return False
+
+    def _below_no_file(self, path: str) -> bool:
+        """Whether what a path comes to lie in is neither a folder nor a file, and so not listed."""
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            try:
+                mode = os.stat(os.path.join(self.root, *parts[:depth])).st_mode
+            except OSError:
+                return False
+            if not stat.S_ISDIR(mode):
+                return not stat.S_ISREG(mode)
+        return False
+
     def _read_dir(self, path: str) -> list[DirEntry]:
         real, found = self._stat(path)
         if not stat.S_ISDIR(found.st_mode) or (path and self._parts(real)):
@@ -131,7 +156,10 @@ class HostFs(FileSystemBase):
                         self.left_out[inner] = "a link that leaves the folder"
                         continue
                     info = child.stat()
-                except OSError:  # Vanished meanwhile, or a link to nowhere: no entry.
+                except OSError as wrong:  # Vanished meanwhile, or a link to nowhere: no entry.
+                    if wrong.errno == errno.ENAMETOOLONG and not child.is_symlink():
+                        wrong.filename = inner
+                        raise  # It is there, and out of reach: to leave it out would be a loss that nobody hears of.
                     if child.is_symlink():
                         self.left_out[inner] = "a link to nowhere"
                     continue

@@ -150,10 +150,10 @@ class _MarkedView(_ExactView):
             return False, True  # Whether anything is there shows when it is looked up, at the end.
         try:
             found = os.lstat(host)
-        except NotADirectoryError:
-            return False, True  # A file on the way: the lookup says so.
-        except OSError:
+        except FileNotFoundError:
             return False, False
+        except OSError:
+            return False, True  # A file on the way, or more than the host takes: the lookup says so.
         return is_whiteout(host, found), True
 
 
@@ -263,11 +263,11 @@ class FoldView:
 
     def _stamp(self, path: str) -> tuple[int, int] | None:
         """When a host folder last changed; None where it may change again without telling."""
-        folder = host_folder(self.fs, path)
-        if folder is None:
+        root = getattr(self.fs, "root", "") if self._on_host else ""
+        if not root:
             return None
         try:
-            found = os.stat(folder)
+            found = os.stat(join(root, path) if path else root)  # Not resolved step by step, which takes the longer the deeper it is.
         except FileNotFoundError:
             self.fs.metadata(path)  # Says what is gone: this directory, or the whole layer.
             raise

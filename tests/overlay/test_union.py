@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from oboromi_fs import Storage
     from oboromi_fs.overlay import Case
 
+CASES: tuple[Case, ...] = ("exact", "fold")
 DATA = Path(__file__).parent.parent.parent / "testdata"
 KEYS = DATA / "keys" / "prod.keys"
 
@@ -294,6 +296,33 @@ def test_U1_a_folding_layer_over_a_union_shows_what_changes_in_it() -> None:
 # Beyond the labels
 
 
+def test_U1_links_that_lead_back_and_pipes_are_there_for_neither_listing_nor_lookup(tmp_path: Path) -> None:
+    low, high = tree(tmp_path / "low", "B/x", "C/x"), tree(tmp_path / "high", "x")
+    (high / "B").symlink_to(".")
+    os.mkfifo(high / "C")
+    for case in CASES:
+        union = UnionFs([Layer(HostFs(low), "low"), Layer(HostFs(high), "high", case=case)])
+        assert [path for path, _ in union.walk()] == ["B", "B/x", "C", "C/x", "x"]
+        assert [union.read_bytes(path) for path in ("B/x", "C/x", "x")] == [b"low", b"low", b"high"]
+        assert [provider.source.path for provider in union.providers("B/x")] == ["low"]
+
+
+def test_a_path_longer_than_the_host_takes_is_an_error_and_not_nothing(tmp_path: Path) -> None:
+    here = os.getcwd()
+    try:
+        os.chdir(tmp_path)
+        for _ in range(20):
+            os.mkdir("d" * 250)
+            os.chdir("d" * 250)
+        Path("leaf").touch()
+    finally:
+        os.chdir(here)
+    for case in CASES:
+        with pytest.raises(OSError, match="too long"):
+            list(UnionFs([Layer(HostFs(tmp_path), "deep", case=case)]).walk())
+    shutil.rmtree(tmp_path)  # By descriptors, which reach what paths do not.
+
+
 def test_unions_nested_without_end_are_refused() -> None:
     union = UnionFs([memory("a", "a")])
     for _ in range(32):
@@ -378,8 +407,7 @@ def test_a_layer_that_cannot_be_read_is_an_error_or_passed_over_and_told() -> No
 
 def test_a_lower_layer_that_vanishes_is_told(tmp_path: Path) -> None:
     low, high = tree(tmp_path / "low", "a"), tree(tmp_path / "high", "b")
-    cases: tuple[Case, ...] = ("exact", "fold")
-    for case in cases:
+    for case in CASES:
         union = UnionFs([Layer(HostFs(low), "low", case=case), Layer(HostFs(high), "high", case=case)])
         assert union.read_bytes("a") == b"low"
         low.rename(tmp_path / "gone")
