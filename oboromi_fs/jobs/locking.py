@@ -172,7 +172,11 @@ class _Counts:
         """The number for a visible file."""
         parent, name = split(path)
         level = self._known[parent]
-        return max(level.get(name, 1) if level is not None else len(self._union.providers(path)), 1)
+        return max(level.get(name, 1) if level is not None else self._layers(path), 1)
+
+    def _layers(self, path: str) -> int:
+        """How many layers have a file; one that has several spellings of it is one."""
+        return len({provider.source_index for provider in self._union.providers(path)})
 
     def enter(self, path: str) -> None:
         """Look at a directory, before its files are asked for.

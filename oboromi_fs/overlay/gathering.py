@@ -201,21 +201,40 @@ def _settled(listing: Listing, layer: str, *, fold: bool, given: dict[str, list[
                 if short in known:
                     path = join(folded(folder), short)
                     files[path] = max(files.get(path, ""), join(folder, name), key=sort_key)
+    as_files: set[str] = set()
+    as_directories: dict[str, set[str]] = {}
     for path, file in sorted(files.items()):
         parent, _, name = path.rpartition("/")
         directory = folders[parent][name]
         as_directory = sort_key(directory) >= sort_key(file)
         text = f"has {file!r} as a file and {directory!r} as a directory: it is taken as a {'directory' if as_directory else 'file'}"
         yield Problem(layer, "clash", file if as_directory else directory, text)
-        for folder in [*listing.folders]:
-            here = folded(folder)
-            if as_directory and here == parent:
-                kept = [place for place, other in enumerate(listing.folders[folder]) if folded(other) != name]
-                listing.folders[folder] = [listing.folders[folder][place] for place in kept]
-                if given is not None:
-                    given[folder] = [given[folder][place] for place in kept]
-            elif not as_directory and (here == path or here.startswith(path + "/")):
-                del listing.folders[folder]
-        if not as_directory:
-            listing.opaque = [each for each in listing.opaque if folded(each) != path and not folded(each).startswith(path + "/")]
-            listing.whiteouts = [each for each in listing.whiteouts if not folded(each).startswith(path + "/")]
+        if as_directory:
+            as_directories.setdefault(parent, set()).add(name)
+        else:
+            as_files.add(path)
+    if not files:
+        return
+    for folder in [*listing.folders]:
+        here = folded(folder)
+        if here in as_files or _is_below(here, as_files):
+            del listing.folders[folder]
+            continue
+        gone = as_directories.get(here)
+        if gone:
+            kept = [place for place, other in enumerate(listing.folders[folder]) if folded(other) not in gone]
+            listing.folders[folder] = [listing.folders[folder][place] for place in kept]
+            if given is not None:
+                given[folder] = [given[folder][place] for place in kept]
+    listing.opaque = [each for each in listing.opaque if folded(each) not in as_files and not _is_below(folded(each), as_files)]
+    listing.whiteouts = [each for each in listing.whiteouts if not _is_below(folded(each), as_files)]
+
+
+def _is_below(path: str, places: set[str]) -> bool:
+    """Whether a path is below one of some places."""
+    end = path.rfind("/")
+    while end > 0:
+        if path[:end] in places:
+            return True
+        end = path.rfind("/", 0, end)
+    return False

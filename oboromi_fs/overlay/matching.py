@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["PatternError", "matching"]
 
 _UNESCAPED = re.compile(r"\\.|\[\^?\]?[^\]]*\]", re.DOTALL)
-_REPEATS = re.compile(r"[*+{]")
+_REPEATS = re.compile(r"[*+{]|(?<![(*+?}])\?")
+"""What repeats, or may be left out, which is tried both ways as well; not the mark of a group, nor that of a reluctant repeat."""
 _CHILD = """
 import json, re, sys
 pattern, paths = json.load(sys.stdin)
@@ -65,7 +66,7 @@ def matching(pattern: str, paths: Sequence[str], *, seconds: float = 30.0) -> li
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(pattern, f"is no regular expression: {error}") from None
     bare = _UNESCAPED.sub("", pattern)
-    if len(_REPEATS.findall(bare)) <= 2 and not re.search(r"\)[*+{]", bare):
+    if len(_REPEATS.findall(bare)) <= 2 and not re.search(r"\)[*+{?]", bare):
         return [path for path in paths if search(path)]
     words = [sys.executable, "-I", "-S", "-c", _CHILD]
     try:

@@ -269,7 +269,8 @@ class Queries:
         for key in state.keys:
             number = state.names.find(key)
             row = int(stacks.winners[number])
-            count = int(stacks.starts[number + 1] - stacks.visible[number])
+            # A source counts once, however many spellings it has.
+            count = len(set(state.rows.sources[int(stacks.visible[number]) : int(stacks.starts[number + 1])].tolist()))
             yield Provenance(state.provider(row, key), count, _digest(state, row) if hash else None)
 
 

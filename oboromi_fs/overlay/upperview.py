@@ -86,8 +86,9 @@ class UpperFoldView(FoldView):
     def _forget(self, path: str) -> None:
         """Forget a directory, and all in it."""
         if path in self._levels:
-            for inner in [inner for inner in self._levels if inner == path or inner.startswith(path + "/")]:
-                del self._levels[inner]
+            for inner in tuple(self._levels):  # Readers may add to it meanwhile.
+                if inner == path or inner.startswith(path + "/"):
+                    self._levels.pop(inner, None)
 
     def _note(self, path: str) -> None:
         now = self._now(path)
@@ -98,6 +99,7 @@ class UpperFoldView(FoldView):
 
     def _update(self, path: str, level: Level, names: list[str]) -> None:
         whiteouts = level.whiteouts
+        groups = dict(level.groups)  # Another one: readers may be going through the old.
         for name in names:
             entry, gone = self._look(path, name)
             folded = fold_case(name)
@@ -105,12 +107,12 @@ class UpperFoldView(FoldView):
                 return  # Another spelling may be whited out as well: read it anew.
             if gone:
                 whiteouts |= {folded}
-            others = [other for other in level.groups.pop(folded, ()) if other.name != name]
+            others = [other for other in groups.pop(folded, ()) if other.name != name]
             if entry is not None:
                 others.append(entry)
             if others:
-                level.groups[folded] = others
-        self._levels[path] = level._replace(whiteouts=whiteouts, stamp=self._own[path])
+                groups[folded] = others
+        self._levels[path] = level._replace(groups=groups, whiteouts=whiteouts, stamp=self._own[path])
 
     def _look(self, path: str, name: str) -> tuple[DirEntry | None, bool]:
         """What a listing says of a name, and whether it is whited out."""

@@ -450,3 +450,17 @@ def test_a_path_is_counted_as_its_union_has_it() -> None:
 def test_unsafe_keys_are_not_pushed() -> None:
     with pytest.raises(UnsafePathError):
         lists(["a"]).push_provider("../b", 0)
+
+
+def test_V13_what_may_be_left_out_many_times_is_ended_as_well() -> None:
+    with pytest.raises(PatternError, match="takes longer than"):
+        matching("a?" * 40 + "a" * 40 + "$", ["a" * 40 + "!"], seconds=0.5)
+    assert matching("a?b??(?:c)$", ["bc", "x"]) == ["bc"]
+
+
+def test_V9_many_clashes_in_one_source_are_settled() -> None:
+    """Two thousand paths that are a file and a directory at once: the last by its bytes stays."""
+    paths = [path for number in range(1000) for path in (f"n{number}", f"N{number}/x", f"m{number}/x", f"M{number}")]
+    index = ProviderIndex.build([Layer(MemoryFs(dict.fromkeys(paths, b"")), "evil", case="fold")])
+    assert len([problem for problem in index.skipped if problem.kind == "clash"]) == 2000
+    assert len(index) == 2000

@@ -458,3 +458,8 @@ def test_forms_by_name() -> None:
         "json",
         "toml",
     ]
+
+
+def test_V24_a_layer_of_several_spellings_is_one_provider() -> None:
+    union = UnionFs([Layer(MemoryFs({"A.txt": b"1", "a.txt": b"2"}), "mod", case="fold")])
+    assert [entry.provider_count for entry in lock_union(union).entries.values()] == [1]

@@ -866,3 +866,28 @@ def test_a_full_disk_loses_nothing(
     assert not [name for name in os.listdir(tmp_path / "up") if name.startswith(".wh..wh.")]
     write(union)
     assert files(union) != FILES
+
+
+def test_readers_of_a_folding_union_are_not_disturbed_by_its_writer(tmp_path: Path) -> None:
+    union = WritableUnionFs([Layer(MemoryFs({"base": b""}), "base", case="fold")], upper=tmp_path / "upper")
+    stop = threading.Event()
+    wrong: list[Exception] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                union.read_dir("")
+                union.exists("FILE3")
+            except Exception as error:  # noqa: BLE001 - whatever it is.
+                wrong.append(error)
+                return
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(300):
+        union.write_bytes(f"file{number}", b"")
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
