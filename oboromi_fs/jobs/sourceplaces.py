@@ -6,6 +6,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from oboromi_fs.overlay.hostplaces import host_places
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -55,14 +57,16 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def _places(layers: Iterable[Layer]) -> Iterator[tuple[str, str]]:
-    """Names of layers, and the host folder or archive each lies in, links resolved."""
+    """Names of layers, and the host folders and archives each lies in, links resolved."""
     for layer in layers:
         inner = getattr(layer.fs, "layers", None)
         if inner is not None:
             yield from _places(inner)
-        if layer.host_root:
-            yield layer.name, os.path.realpath(layer.host_root)
-        elif layer.path != layer.name or layer.kind == "archive":  # As the user wrote it: a path goes on inside an archive.
+            continue
+        places = list(host_places(layer.given))
+        for place in places:
+            yield layer.name, place
+        if not places and (layer.path != layer.name or layer.kind == "archive"):  # As the user wrote it: a path goes on inside an archive.
             place = layer.path
             while place and "\0" not in place and not os.path.exists(place):
                 place = os.path.dirname(place)

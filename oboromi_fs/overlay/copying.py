@@ -6,7 +6,6 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from oboromi_fs.base import SubFs
 from oboromi_fs.errors import EntryExistsError, OboromiFsError
 from oboromi_fs.overlay.markers import read_marked
 from oboromi_fs.overlay.parts import Kept
@@ -16,31 +15,11 @@ from oboromi_fs.paths import join
 from oboromi_fs.storage.writing import write_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from oboromi_fs.overlay.layer import Layer
     from oboromi_fs.overlay.markers import Encoding
     from oboromi_fs.protocols import FileSystem
 
-__all__ = ["commit", "host_roots", "kept_of", "lies_in"]
-
-
-def host_roots(fs: FileSystem) -> Iterator[str]:
-    """Yield the host folders that a file system shows, directly or through others."""
-    if isinstance(fs, UnionFs):
-        for layer in fs.layers:
-            yield from host_roots(layer.fs)
-        return
-    inner = getattr(fs, "fs", None)
-    if inner is not None and (isinstance(fs, SubFs) or getattr(fs, "nests", False)):
-        yield from host_roots(inner)
-    elif hasattr(fs, "host_path"):
-        yield str(getattr(fs, "root", ""))
-
-
-def lies_in(path: str, folder: str) -> bool:
-    """Whether a real host path is a folder's, or below it."""
-    return bool(folder) and (path == folder or path.startswith(folder.rstrip(os.sep) + os.sep))
+__all__ = ["commit", "kept_of"]
 
 
 def kept_of(layer: Layer, path: str, inner: str) -> Kept:

@@ -7,7 +7,8 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import IsADirectoryEntryError, LayerError, NotADirectoryEntryError, ReadOnlyError
-from oboromi_fs.overlay.copying import host_roots, kept_of, lies_in
+from oboromi_fs.overlay.copying import kept_of
+from oboromi_fs.overlay.hostplaces import host_places, is_or_lies_in
 from oboromi_fs.overlay.keys import fold_case
 from oboromi_fs.overlay.layer import Layer
 from oboromi_fs.overlay.streams import name_in
@@ -63,7 +64,7 @@ class UpwardFs(UnionFs):
         for layer in below:
             if layer.name == upper.name:
                 raise LayerError(layer.name, "another layer has this name")
-            if any(lies_in(root, upper.folder) or lies_in(upper.folder, root) for root in host_roots(layer.fs)):
+            if any(is_or_lies_in(place, upper.folder) or is_or_lies_in(upper.folder, place) for place in host_places(layer.given)):
                 raise LayerError(
                     upper.name, f"its folder {upper.folder} must lie apart from that of layer {layer.name!r}, or would change it"
                 )

@@ -15,8 +15,9 @@ from oboromi_fs.errors import (
     ReadOnlyError,
     UnsafePathError,
 )
-from oboromi_fs.overlay.copying import commit, host_roots, lies_in
+from oboromi_fs.overlay.copying import commit
 from oboromi_fs.overlay.copyup import UpwardFs
+from oboromi_fs.overlay.hostplaces import host_places, is_or_lies_in
 from oboromi_fs.overlay.streams import WritableFile, checked_size, name_in, open_mode
 from oboromi_fs.paths import split
 from oboromi_fs.storage.writing import write_storage
@@ -352,5 +353,5 @@ class WritableUnionFs(UpwardFs):
             raise UnsafePathError(target, "holds a NUL")
         real = os.path.realpath(target)
         for layer in self._layers:
-            if any(lies_in(real, root) for root in host_roots(layer.fs)):
-                raise UnsafePathError(target, f"lies in layer {layer.name!r}, which it would change")
+            if any(is_or_lies_in(real, place) for place in host_places(layer.given)):
+                raise UnsafePathError(target, f"is or lies in layer {layer.name!r}, which it would change")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oboromi_fs import HostFs, Layer, MemoryFs, UnionFs
+from oboromi_fs.base import SubFs
 from oboromi_fs.errors import (
     CorruptError,
     EntryNotFoundError,
@@ -657,3 +658,12 @@ def test_V29_a_tree_has_every_path(paths: list[str]) -> None:
         ]
 
     assert flat(tree_document(MemoryFs(dict.fromkeys(paths, b""))), "") == sorted(paths, key=str.encode)
+
+
+def test_V26_a_layer_that_is_a_part_of_a_folder_is_never_written_to(tmp_path: Path) -> None:
+    (tmp_path / "whole" / "a").mkdir(parents=True)
+    (tmp_path / "whole" / "a" / "f").write_bytes(b"orig")
+    union = UnionFs([Layer(SubFs(HostFs(tmp_path / "whole"), "a"), "part"), Layer(MemoryFs({"f": b"mod"}), "mod")])
+    with pytest.raises(UnsafePathError):
+        collapse(union, tmp_path / "whole" / "a")
+    assert (tmp_path / "whole" / "a" / "f").read_bytes() == b"orig"

@@ -32,6 +32,7 @@ from oboromi_fs import (
     UnsafePathError,
     UpperLayer,
     WritableUnionFs,
+    ZipFs,
     open_fs,
 )
 from oboromi_fs.overlay.streams import WritableFile
@@ -891,3 +892,15 @@ def test_readers_of_a_folding_union_are_not_disturbed_by_its_writer(tmp_path: Pa
     for reader in readers:
         reader.join()
     assert wrong == []
+
+
+def test_U15_an_image_never_takes_the_place_of_a_layer(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        archive.writestr("a", "1")
+    before = (tmp_path / "m.zip").read_bytes()
+    union = WritableUnionFs([Layer(ZipFs(tmp_path / "m.zip"), "zip")], upper=tmp_path / "upper")
+    (tmp_path / "link.zip").symlink_to("m.zip")
+    for target in ("m.zip", "link.zip", "upper/image"):
+        with pytest.raises(UnsafePathError, match="is or lies in layer"):
+            union.commit_image(tmp_path / target)
+    assert (tmp_path / "m.zip").read_bytes() == before
