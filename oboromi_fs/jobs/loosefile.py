@@ -58,6 +58,19 @@ class LooseFile(StorageBase):
             raise
         return number
 
+    def check(self) -> None:
+        """See that it is as it was, for who will not read it.
+
+        Raises:
+            EntryNotFoundError: It is gone.
+            MappingError: It was changed, or something else has taken its place.
+        """
+        try:
+            found = os.stat(self.name, follow_symlinks=False)
+        except FileNotFoundError:
+            raise EntryNotFoundError(self.name, "it was there when the work was planned, and is gone") from None
+        self._check(found)
+
     def _check(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode) or (found.st_size, found.st_mtime_ns) != (self._size, self.mtime_ns):
             raise MappingError(self.name, "was changed since the work was planned")

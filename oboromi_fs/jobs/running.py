@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from oboromi_fs.base import MemoryStorage
-from oboromi_fs.errors import UnsafePathError
+from oboromi_fs.errors import EntryNotFoundError, UnsafePathError
 from oboromi_fs.jobs.extract import carry_out
 from oboromi_fs.jobs.loosefile import LooseFile
 from oboromi_fs.jobs.materialise import collapse
@@ -200,6 +200,25 @@ def check_output(union: UnionFs, output: str) -> None:
         raise UnsafePathError(output, f"lies in the files of layer {owner!r}, which must not change")
 
 
+def check_merged(snapshot: Snapshot) -> None:
+    """See that the merged folder is still one, before what is in it is taken for changes.
+
+    Raises:
+        EntryNotFoundError: It is gone.
+        UnsafePathError: Something else is in its place, such as a link that leads to a folder of somebody else.
+    """
+    try:
+        found = os.lstat(snapshot.directory)
+    except FileNotFoundError:
+        raise EntryNotFoundError(
+            snapshot.directory, "the program has removed the merged folder itself: there is nothing to collect"
+        ) from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise UnsafePathError(
+            snapshot.directory, "the program has put something else in the place of the merged folder: nothing is collected"
+        )
+
+
 def run_finalize(snapshot: Snapshot, output: PathType | None = None, *, progress: Progress | None = None) -> Changes:
     """Find out what was done to a merged folder, and write it as a layer.
 
@@ -212,9 +231,10 @@ def run_finalize(snapshot: Snapshot, output: PathType | None = None, *, progress
         progress: Called with bytes done, bytes in all, files done, files in all.
 
     Raises:
-        FileExistsError, UnsafePathError: As :func:`check_output`.
+        FileExistsError, UnsafePathError: As :func:`check_output` and :func:`check_merged`.
         OSError, OboromiFsError: Something cannot be read or written; there is no output then.
     """
+    check_merged(snapshot)
     host = os.fsdecode(output) if output is not None else ""
     if output is not None:
         check_output(snapshot.union, host)

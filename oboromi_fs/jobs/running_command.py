@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.errors import EntryNotFoundError, OboromiFsError, UnsafePathError
 from oboromi_fs.jobs.hosttree import Cursor
-from oboromi_fs.jobs.running import Changes, RunMode, check_output, run_finalize, run_setup
+from oboromi_fs.jobs.running import Changes, RunMode, check_merged, check_output, run_finalize, run_setup
 from oboromi_fs.jobs.staging import undisturbed
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def run_command(
         snapshot = run_setup(union, merged, mode, progress=progress)
         words = [word.replace(PLACEHOLDER, merged) for word in argv]
         code = _run(words, cwd.replace(PLACEHOLDER, merged) if cwd is not None else None, environment)
+        check_merged(snapshot)
         changes = _collected(snapshot, host, progress)
     return RunResult(code, changes, snapshot.refused)
 

@@ -17,6 +17,7 @@ from oboromi_fs.errors import EntryNotFoundError, OboromiFsError
 from oboromi_fs.jobs.anchors import Anchors
 from oboromi_fs.jobs.copying import KernelCopy, host_file, read_exactly, write_at
 from oboromi_fs.jobs.linking import make_link, set_attributes
+from oboromi_fs.jobs.loosefile import LooseFile
 from oboromi_fs.jobs.plan import FILES_PER_WINDOW, WINDOW, Window
 from oboromi_fs.jobs.staging import undisturbed
 
@@ -183,6 +184,8 @@ class Writer:
                 if number % FILES_PER_WINDOW == 0:
                     self._beat()
                 try:
+                    if isinstance(link.storage, LooseFile):  # A link reads nothing, and would not notice.
+                        link.storage.check()
                     made = make_link(link, anchors.fd(link.directory.anchor))
                 except EntryNotFoundError:
                     raise

@@ -667,3 +667,21 @@ def test_V26_a_layer_that_is_a_part_of_a_folder_is_never_written_to(tmp_path: Pa
     with pytest.raises(UnsafePathError):
         collapse(union, tmp_path / "whole" / "a")
     assert (tmp_path / "whole" / "a" / "f").read_bytes() == b"orig"
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
+@pytest.mark.parametrize("change", ["edit", "remove", "link"])
+def test_V28_a_file_that_was_changed_since_the_plan_is_not_linked(tmp_path: Path, mode: Mode, change: str) -> None:
+    source = tmp_path / "base" / "a"
+    source.parent.mkdir()
+    source.write_bytes(b"1")
+    plan = plan_collapse(UnionFs([HostFs(source.parent)]), tmp_path / "out", mode)
+    if change == "edit":
+        source.write_bytes(b"22")
+    else:
+        source.unlink()
+        if change == "link":
+            source.symlink_to("/etc/passwd")
+    with pytest.raises((EntryNotFoundError, MappingError)):
+        apply_plan(plan)
+    assert not (tmp_path / "out").exists()

@@ -631,3 +631,11 @@ def test_V30_a_terminal_s_ctrl_c_reaches_the_child_once(made: Setup) -> None:
     assert (made.top / "told").read_text() == "1\n"
     assert answer.decode().rstrip().endswith("0 count")  # The terminal itself shows ^C.
     assert leftovers(made) == []
+
+
+@pytest.mark.parametrize("script", ["rm -rf {}; ln -s /etc {}", "rm -rf {}", "rm -rf {}; echo > {}"])
+def test_V30_a_merged_folder_that_is_none_any_more_is_not_collected(tmp_path: Path, script: str) -> None:
+    union = UnionFs([Layer(MemoryFs({"a": b"1"}), "base")])
+    with pytest.raises((UnsafePathError, EntryNotFoundError), match="the program has"):
+        run_command(union, ["sh", "-c", script], output=tmp_path / "changes", workspace=tmp_path)
+    assert list(tmp_path.iterdir()) == []
