@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -131,6 +132,63 @@ def test_reports() -> None:
     assert overlay("diff").code == 2
     semantic = overlay("semantic", "z.json", "--json").json
     assert [(each["key"], each["relations"][0]["delta"]) for each in semantic] == [("z.json", "CosmeticOnly")]
+
+
+REPORTS: dict[str, tuple[str, ...]] = {
+    "ls": (),
+    "tree": (),
+    "find": ("*a*",),
+    "find-file": ("DATA/B",),
+    "explain": ("data/b",),
+    "duplicates": (),
+    "remaining": ("one",),
+    "conflicts": (),
+    "shadowed": (),
+    "contributions": (),
+    "diff": ("base", "one"),
+    "archives": (),
+    "archive-list": (),
+    "semantic": (),
+    "validate": (),
+    "simulate": ("swap", "one", "two"),
+    "collapse": ("-o", "nowhere", "-n"),
+}
+
+
+@pytest.mark.usefixtures("layers")
+@pytest.mark.parametrize("verb", REPORTS)
+def test_V34_every_report_is_the_same_document_in_every_form(verb: str) -> None:
+    wanted = overlay(verb, *REPORTS[verb], "--json").json
+    assert yaml.safe_load(overlay(verb, *REPORTS[verb], "--yaml").out) == wanted
+    found = tomllib.loads(overlay(verb, *REPORTS[verb], "--toml").text)
+    assert found == _without_none({"entries": wanted} if isinstance(wanted, list) else wanted)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
+
+
+def test_V34_has_every_verb_of_the_requirement() -> None:
+    wanted = "find-file find explain duplicates remaining conflicts shadowed contributions diff archives archive-list"
+    assert {*wanted.split(), "validate", "lock", "drift", "collapse", "extract", "run"} <= set(VERBS)
+
+
+def test_V35_exit_codes_are_distinct(layers: Path) -> None:
+    """Done, no, usage, damaged, a missing key, no such path, the host refuses; and that of the program."""
+    (layers / "bad.romfs").write_bytes((DATA / "romfs" / "tiny.st.romfs").read_bytes()[:0x70])
+    codes = [
+        overlay("ls").code,
+        overlay("find", "nothing").code,
+        overlay("remaining", "nobody").code,
+        oboromi("overlay", "ls", "-l", "bad.romfs").code,
+        oboromi("overlay", "ls", "-l", f"{NSP}/@program/romfs", keys=str(layers / "mods.toml")).code,
+        overlay("explain", "nothing").code,
+        overlay("romfs", "-o", "no/such/folder").code,
+        oboromi("overlay", "run", "-s", "mods.toml", "--", "sh", "-c", "exit 42 # {}").code,
+    ]
+    assert codes == [0, 1, 2, 3, 4, 5, 6, 42]
 
 
 @pytest.mark.usefixtures("layers")

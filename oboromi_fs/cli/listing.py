@@ -175,6 +175,14 @@ def draw_place(session: Session, options: argparse.Namespace, place: Location) -
     return DONE
 
 
+def tree_of(place: Location, levels: int | None = None) -> Any:
+    """Return what ``tree --json`` writes, as a value."""
+    import json
+
+    top = _nested(in_path_order((inner, entry.kind, entry.size) for inner, entry in _below(place, levels)))
+    return json.loads("".join(_tree_json(place.display, top)))
+
+
 def _below(place: Location, levels: int | None) -> Iterator[tuple[str, DirEntry]]:
     """Everything below a place down to a level."""
     if levels is None or levels > _MANY_LEVELS:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.failures import DONE, NO, UsageError
-from oboromi_fs.cli.listing import check_levels, draw_place, in_path_order, list_place, write_entries
+from oboromi_fs.cli.listing import check_levels, draw_place, in_path_order, list_place, tree_of, write_entries
+from oboromi_fs.cli.overlay.output import document, format_arguments, wants_document
 from oboromi_fs.cli.overlay.places import check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.overlay.keys import fold_key
@@ -13,7 +14,7 @@ from oboromi_fs.paths import Glob, normalise
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from oboromi_fs.cli.session import Session
     from oboromi_fs.opening import Location
@@ -33,12 +34,24 @@ def ls_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", nargs="?", default="", help="the root, where it is not given")
     parser.add_argument("--long", action="store_true", help="kind, size in bytes, and how it is stored")
     parser.add_argument("-R", "--recursive", action="store_true", help="everything below, as relative paths")
+    format_arguments(parser)
     stack_arguments(parser)
 
 
 def run_ls(session: Session, options: argparse.Namespace) -> int:
     """List a directory of the merged view."""
-    return _on_place(session, options, list_place)
+    if session.json or not wants_document(session, options):
+        return _on_place(session, options, list_place)
+    overlay = open_overlay(session, options)
+    place = overlay.place(options.path)
+    found = place.fs.walk(place.path) if options.recursive else ((entry.name, entry) for entry in place.fs.read_dir(place.path))
+    document(session, options, _rows((inner, entry.kind, entry.size) for inner, entry in found))
+    return overlay.finish()
+
+
+def _rows(found: Iterable[tuple[str, str, int]]) -> list[dict[str, Any]]:
+    """Entries as ``ls --json`` has them."""
+    return [{"path": inner, "kind": kind, "size": size} for inner, kind, size in in_path_order(found)]
 
 
 def tree_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,13 +59,18 @@ def tree_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "A drawing of the merged view, or of what is below PATH."
     parser.add_argument("path", metavar="PATH", nargs="?", default="")
     parser.add_argument("-L", "--levels", type=int, metavar="N", help="go down so many levels only")
+    format_arguments(parser)
     stack_arguments(parser)
 
 
 def run_tree(session: Session, options: argparse.Namespace) -> int:
     """Draw the merged view."""
     check_levels(options)
-    return _on_place(session, options, draw_place)
+    if session.json or not wants_document(session, options):
+        return _on_place(session, options, draw_place)
+    overlay = open_overlay(session, options)
+    document(session, options, tree_of(overlay.place(options.path), options.levels))
+    return overlay.finish()
 
 
 def cat_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +130,7 @@ def find_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("globs", metavar="GLOB", nargs="*")
     parser.add_argument("-i", "--ignore-case", action="store_true", help="fold the case of ASCII letters")
     parser.add_argument("-e", "--regex", metavar="RE", help="files whose path has a match of a regular expression, whatever its case")
+    format_arguments(parser)
     stack_arguments(parser)
 
 
@@ -131,6 +150,8 @@ def run_find(session: Session, options: argparse.Namespace) -> int:
     rows = in_path_order((inner, entry.kind, entry.size) for inner, entry in found)
     if session.json:
         write_entries(session.console, rows)
+    elif wants_document(session, options):
+        document(session, options, _rows(rows))
     else:
         session.console.lines(session.console.name(inner) for inner, _, _ in rows)
     return overlay.finish(DONE if rows else NO)
@@ -143,6 +164,7 @@ def find_file_arguments(parser: argparse.ArgumentParser) -> None:
         "The answer is where the file really lies. Exit code 1 if there is none."
     )
     parser.add_argument("path", metavar="PATH")
+    format_arguments(parser)
     stack_arguments(parser)
 
 
@@ -156,8 +178,8 @@ def run_find_file(session: Session, options: argparse.Namespace) -> int:
         key = fold_key(options.path)
         found = [inner for inner, entry in union.walk() if entry.kind == "file" and fold_key(inner) == key]
     providers = [union.provider(inner) for inner in found]
-    if session.json:
-        session.console.json([provider.to_json() for provider in providers])
+    if wants_document(session, options):
+        document(session, options, [provider.to_json() for provider in providers])
     else:
         session.console.lines(session.console.name(provider.resolved_path) for provider in providers)
     return overlay.finish(DONE if found else NO)
