@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BULK", "CACHE", "ComposedStorage", "ZeroStorage", "zero"]
 
-CACHE = 512 << 20
+CACHE = 1 << 30
 """Bytes of blocks that one storage keeps, at most; fewer on a machine of which that would be more than an eighth of its memory."""
 BULK = 1 << 20
 """A read of so many bytes is one of many that go through the image once: what it meets is not kept."""

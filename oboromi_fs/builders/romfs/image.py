@@ -90,7 +90,7 @@ class RomFsImage(ComposedStorage):
         path: The directory that becomes the root.
         like: ``"common"``: directories and files in the order of their paths' bytes. ``"libhac"``: the order of .NET's strings,
             directories without files left out, data padded to 0x10 bytes after the last file.
-        cache: Bytes of small files to keep for random reads, at most; None takes 512 MiB, or an eighth of the machine's memory.
+        cache: Bytes of small files to keep for random reads, at most; None takes 1 GiB, or an eighth of the machine's memory.
         keep: Large files to keep open, at most; None asks the host.
 
     Attributes:
