@@ -175,7 +175,11 @@ def settled(state: State, rows: Rows, *, by_source: bool) -> State:
             aside = rows.where(late)
             rows, starts = stacked(rows.where(~late), len(names))
     else:
-        found = list(clashes(names, tree, rows, starts, spell))
+        if len(unlisted):  # A file hides what is below it under whatever name, be it listed or not.
+            every, ends = stacked(joined_rows([rows, unlisted]), len(names), by_source=True)
+            found = list(clashes(names, tree, every, ends, lambda row: spelling(names, state.texts, every, row)))
+        else:
+            found = list(clashes(names, tree, rows, starts, spell))
         cuts += found
         tops: dict[str, dict[int, int]] = {}
         for cut in sorted(found, key=lambda cut: cut.source):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oboromi_fs import HostFs, LayerError, MemoryFs, NotThisFormatError, OboromiFsError, UnsafePathError
+from oboromi_fs import HostFs, LayerError, MemoryFs, NotThisFormatError, OboromiFsError, UnionFs, UnsafePathError
 from oboromi_fs.overlay.archives import resolve_archives
 from oboromi_fs.overlay.index import ProviderIndex
 from oboromi_fs.overlay.layer import Layer
@@ -464,3 +464,10 @@ def test_V9_many_clashes_in_one_source_are_settled() -> None:
     index = ProviderIndex.build([Layer(MemoryFs(dict.fromkeys(paths, b"")), "evil", case="fold")])
     assert len([problem for problem in index.skipped if problem.kind == "clash"]) == 2000
     assert len(index) == 2000
+
+
+def test_V9_a_file_that_is_not_listed_hides_what_is_below_it() -> None:
+    folding = [Layer(MemoryFs({path: b""}), path, case="fold") for path in ("a/z", "A/b/c", "A/B")]
+    layers = [*folding, Layer(MemoryFs({"a": b""}), "top")]
+    assert ProviderIndex.build(layers).keys() == ("a",)
+    assert [path for path, _ in UnionFs(layers).walk()] == ["a"]
