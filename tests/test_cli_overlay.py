@@ -379,7 +379,7 @@ def test_tables_are_drawn_on_a_terminal() -> None:
 @pytest.mark.usefixtures("layers")
 def test_reading_a_stack_loads_no_more_than_it_needs() -> None:
     code = "import sys; from oboromi_fs.cli.main import main; main(['overlay', 'ls', '-s', 'mods.toml'])\n"
-    code += "print(sorted({'numpy', 'rich', 'yaml', 'blake3'} & sys.modules.keys()))"
+    code += "print(sorted({'numpy', 'rich', 'yaml', 'blake3', 'construct', 'oboromi_fs.opening'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=process_environment(), text=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert process("overlay", "ls", "-s", "mods.toml").lines == ["data", "new", "z.json"]

@@ -102,6 +102,8 @@ class Session:
 
     def tell_problems(self, place: Location) -> bool:
         """Warn of what the archives on the way to a place, and the one there, say that cannot be; return whether there is any."""
+        if not hasattr(place.fs, "enter"):  # A union, whose layers are told of at the end.
+            return False
         problems = False
         told: set[int] = set()
         path = place.path

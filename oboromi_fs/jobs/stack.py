@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.memory import MemoryFs
 from oboromi_fs.errors import NotThisFormatError, OboromiFsError
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec
-from oboromi_fs.opening import Opener, locate
-from oboromi_fs.opening.location import open_location
 from oboromi_fs.overlay import Layer, UnionFs
+from oboromi_fs.splitparts import split_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self
 
+    from oboromi_fs.opening import Opener
     from oboromi_fs.protocols import FileSystem
 
 __all__ = ["Broken", "Stack", "open_stack"]
@@ -48,12 +50,14 @@ class Stack:
         self.close()
 
 
-def open_stack(spec: StackSpec, opener: Opener | None = None, *, forgiving: bool = True, missing: bool = False) -> Stack:
+def open_stack(
+    spec: StackSpec, opener: Opener | Callable[[], Opener] | None = None, *, forgiving: bool = True, missing: bool = False
+) -> Stack:
     """Open the layers of a stack that are enabled.
 
     Args:
         spec: The stack.
-        opener: What opens containers, with the user's keys.
+        opener: What opens containers, with the user's keys; or what gives it, called when there is a container to open.
         forgiving: Whether damaged layers, and those that need a key, are left empty and told in ``broken``, and whether the union passes
             over what cannot be read later on (:attr:`UnionFs.problems`).
         missing: Whether a layer that is not there is one of those.
@@ -63,7 +67,6 @@ def open_stack(spec: StackSpec, opener: Opener | None = None, *, forgiving: bool
         FormatError, MissingKeyError, OSError: A layer cannot be opened, and ``forgiving`` is false.
         LayerError: Two layers have one name.
     """
-    opener = opener if opener is not None else Opener()
     layers: list[Layer] = []
     broken: list[Broken] = []
     try:
@@ -71,7 +74,7 @@ def open_stack(spec: StackSpec, opener: Opener | None = None, *, forgiving: bool
         layers.extend(_opened(spec, layer, opener, broken, _Mercy(forgiving, missing)) for layer in spec.layers if layer.enabled)
         union = UnionFs(layers, forgiving=forgiving)
         if spec.archives:
-            layers += _archives(spec, union, opener, broken, _Mercy(forgiving, missing))
+            layers += _archives(spec, union, _given(opener), broken, _Mercy(forgiving, missing))
         if spec.profile == "openmw":
             layers.sort(key=lambda layer: layer.kind != "archive")
         return Stack(spec, UnionFs(layers, forgiving=forgiving), broken)
@@ -90,10 +93,27 @@ class _Mercy(NamedTuple):
     missing: bool
 
 
-def _opened(spec: StackSpec, layer: LayerSpec, opener: Opener, broken: list[Broken], mercy: _Mercy) -> Layer:
+def _given(opener: Opener | Callable[[], Opener] | None) -> Opener:
+    from oboromi_fs.opening import Opener
+
+    if opener is None:
+        return Opener()
+    return opener if isinstance(opener, Opener) else opener()
+
+
+def _open(path: str, opener: Opener | Callable[[], Opener] | None) -> FileSystem:
+    if os.path.isdir(path) and not split_parts(path):
+        return HostFs(path)  # What opens containers takes longer to load than all else, and folders need none of it.
+    from oboromi_fs.opening import locate
+    from oboromi_fs.opening.location import open_location
+
+    return open_location(locate(path, opener=_given(opener)))
+
+
+def _opened(spec: StackSpec, layer: LayerSpec, opener: Opener | Callable[[], Opener] | None, broken: list[Broken], mercy: _Mercy) -> Layer:
     fs: FileSystem
     try:
-        fs = open_location(locate(spec.path_of(layer), opener=opener))
+        fs = _open(spec.path_of(layer), opener)
     except FileNotFoundError as error:
         if not mercy.missing:
             detail = f"{getattr(error, 'detail', '') or error.strerror or error} (layer {layer.label!r}"

@@ -25,7 +25,8 @@ __all__ += ["cat_arguments", "extract_arguments", "find_arguments", "find_file_a
 
 def _on_place(session: Session, options: argparse.Namespace, act: Callable[[Session, argparse.Namespace, Location], int]) -> int:
     overlay = open_overlay(session, options)
-    return overlay.finish(act(session, options, overlay.place(options.path)))
+    place = overlay.place(options.path) if getattr(options, "long", True) else overlay.folder(options.path)
+    return overlay.finish(act(session, options, place))
 
 
 def ls_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,10 +67,11 @@ def tree_arguments(parser: argparse.ArgumentParser) -> None:
 def run_tree(session: Session, options: argparse.Namespace) -> int:
     """Draw the merged view."""
     check_levels(options)
-    if session.json or not wants_document(session, options):
-        return _on_place(session, options, draw_place)
     overlay = open_overlay(session, options)
-    document(session, options, tree_of(overlay.place(options.path), options.levels))
+    place = overlay.folder(options.path)
+    if session.json or not wants_document(session, options):
+        return overlay.finish(draw_place(session, options, place))
+    document(session, options, tree_of(place, options.levels))
     return overlay.finish()
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, cast, get_args
 
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError, exit_code, line
 from oboromi_fs.jobs.stack import open_stack
 from oboromi_fs.jobs.stackfile import LayerSpec, Profile, StackSpec, read_stack, stack_of
-from oboromi_fs.opening import Location, NestedFs
 from oboromi_fs.overlay import Case
 from oboromi_fs.paths import normalise
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.opening import Location
     from oboromi_fs.overlay import UnionFs
     from oboromi_fs.overlay.index import ProviderIndex
     from oboromi_fs.overlay.resolver import Problem
@@ -62,6 +62,16 @@ def spec_of(options: argparse.Namespace) -> StackSpec:
     return StackSpec((*spec.layers, *more), options.case or spec.case, options.profile or spec.profile, spec.archives, spec.source)
 
 
+class _Folder(NamedTuple):
+    """A folder of a merged view, with as much of a Location as listings use."""
+
+    fs: UnionFs
+    path: str
+    display: str
+    host: str = ""
+    kind: str = "directory"
+
+
 class Overlay:
     """The layers, and what they make.
 
@@ -75,10 +85,9 @@ class Overlay:
         self.spec = spec
         self._damaged = False
         self._told: set[Problem | str] = set()
-        self.stack = open_stack(spec, session.opener())
+        self.stack = open_stack(spec, session.opener)
         self.union: UnionFs = self.stack.union
-        self.fs = NestedFs(self.union, session.opener(), owned=[self.union])
-        session.keep(self.fs)
+        session.keep(self.union)
         for broken in self.stack.broken:
             session.console.warn(f"layer {broken.layer.label!r} is left out: {line(broken.error)}")
 
@@ -88,9 +97,19 @@ class Overlay:
         Raises:
             EntryNotFoundError, NotADirectoryEntryError: No such path.
         """
+        from oboromi_fs.opening import Location, NestedFs
+
         canonical = normalise(path)
-        self.fs.metadata(canonical)
-        return Location(self.fs, canonical, path or "/", "")
+        nested = NestedFs(self.union, self.session.opener())
+        nested.metadata(canonical)
+        return Location(nested, canonical, path or "/", "")
+
+    def folder(self, path: str) -> Location:
+        """Return a place as :meth:`place` does; of a folder of the view itself only what it takes to list it, which loads no opener."""
+        canonical = normalise(path)
+        if canonical and not self.union.is_dir(canonical):
+            return self.place(path)
+        return cast("Location", _Folder(self.union, canonical, path or "/"))
 
     def index(self, *, ranked: bool = False) -> ProviderIndex:
         """Return the index of all layers, built when a report needs it; what had to be skipped is told.
