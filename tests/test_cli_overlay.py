@@ -135,6 +135,7 @@ def test_reports() -> None:
 
 
 REPORTS: dict[str, tuple[str, ...]] = {
+    "layers": (),
     "ls": (),
     "tree": (),
     "find": ("*a*",),
@@ -189,6 +190,33 @@ def test_V35_exit_codes_are_distinct(layers: Path) -> None:
         oboromi("overlay", "run", "-s", "mods.toml", "--", "sh", "-c", "exit 42 # {}").code,
     ]
     assert codes == [0, 1, 2, 3, 4, 5, 6, 42]
+
+
+@pytest.mark.usefixtures("layers")
+def test_layers_are_told_by_number_name_and_path() -> None:
+    assert overlay("layers", "--json").json[1] == {
+        "index": 1,
+        "name": "one",
+        "path": "mods/one",
+        "kind": "directory",
+        "case": "exact",
+        "at": "",
+        "markers": True,
+        "error": None,
+    }
+    assert overlay("layers").lines[1] == "0  base   base      directory  exact  /"
+    damaged = oboromi("overlay", "layers", "-l", "base", "-l", "mods.toml", "--json")
+    assert (damaged.code, "is no archive" in damaged.json[1]["error"]) == (3, True)
+
+
+@pytest.mark.usefixtures("layers")
+def test_reports_that_are_empty_say_so() -> None:
+    for verb, text in (("duplicates", "no file"), ("conflicts", "no layer"), ("shadowed", "every layer"), ("archives", "no layer")):
+        result = oboromi("overlay", verb, "-l", "base")
+        assert (result.code, result.out) == (0, b"")
+        assert result.message.startswith(text)
+    assert overlay("archive-list", "one").message == "layer 'one': is a folder, no archive"
+    assert overlay("romfs", "-o", "mods").code == 6
 
 
 @pytest.mark.usefixtures("layers")

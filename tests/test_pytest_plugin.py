@@ -74,3 +74,8 @@ def test_a_stack_file_counts_from_the_folder_of_the_test(pytester: pytest.Pytest
     pytester.mkdir("layer").joinpath("a").write_text("1", encoding="utf-8")
     pytester.makepyfile("def test_it(overlay):\n    overlay('mods.toml').assert_bytes('a', '1')\n")
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_a_layer_that_is_no_mapping_is_told(overlay: Overlay) -> None:
+    with pytest.raises(TypeError, match="folders and archives go into a stack file"):
+        overlay({"game": "some/path"})

@@ -72,6 +72,9 @@ def _literal(layers: Any, case: Any) -> Stack:
 
     made: list[Layer] = []
     for name, files in layers.items():
+        if not hasattr(files, "items"):
+            message = f"layer {name!r} is to be a mapping of paths to contents, not {files!r}; folders and archives go into a stack file"
+            raise TypeError(message)
         contents: dict[str, bytes] = {}
         for path, data in files.items():
             parent, _, last = path.rpartition("/")
@@ -171,7 +174,8 @@ class CheckedOverlay:
 
         path = os.path.join(self._folder, lock)
         if self._update:
-            lock_union(self.union).write(path)
+            known = os.path.exists(path)
+            lock_union(self.union, algorithm=Lock.read(path).algorithm if known else "blake3").write(path)
             return
         if not os.path.exists(path):
             raise AssertionError(f"there is no lock {path}: run pytest --update-overlay-locks to write it")

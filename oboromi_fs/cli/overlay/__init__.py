@@ -11,6 +11,7 @@ VERBS = {
     "find": ("reading", "the paths that match a pattern"),
     "find-file": ("reading", "which file a path is, whatever its case"),
     "extract": ("reading", "write what is below a path into a folder"),
+    "layers": ("reporting", "the layers by number and name, and whether each could be opened"),
     "explain": ("explaining", "which layer provides a path, whom it overrides, and what is hidden by what"),
     "duplicates": ("reporting", "the paths that more than one layer has"),
     "conflicts": ("reporting", "which layers override which, and where"),
@@ -43,5 +44,6 @@ Layers are given from the lowest to the highest; the later wins:
 or in a TOML file, so that a load order can lie in version control:
   oboromi overlay conflicts -s mods.toml
 
-exit codes: 0 done, 1 the answer is no (drift, not valid, nothing found), 2 usage, 3 a layer is damaged, 4 a key is missing, 5 no such path
+exit codes: 0 done, 1 the answer is no (drift, not valid, nothing found), 2 usage, 3 a layer is damaged, 4 a key is missing, 5 no such path,
+  6 the host refused; run passes on that of the program
 `oboromi overlay VERB --help` tells more of a verb."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.console import plural, size_text
@@ -42,6 +44,8 @@ def run_romfs(session: Session, options: argparse.Namespace) -> int:
         raise UsageError("-o takes the name of a file, not an empty one")
     overlay = open_overlay(session, options)
     check_output(session, overlay.spec, options.output)
+    if os.path.isdir(options.output):
+        raise IsADirectoryError(errno.EISDIR, "is a folder, and the image is a file", options.output)
     image = RomFsImage(overlay.union, options.path, like=options.style)
     code = overlay.finish()
     if code != DONE:  # An image that lacks what a layer should have given would be a quiet mistake.

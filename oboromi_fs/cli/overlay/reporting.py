@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oboromi_fs.cli.failures import DONE, NO
+from oboromi_fs.cli.failures import DONE, NO, line
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
+from oboromi_fs.errors import LayerError
 
 if TYPE_CHECKING:
     import argparse
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["archive_list_arguments", "archives_arguments", "conflicts_arguments", "contributions_arguments", "duplicates_arguments"]
 __all__ += ["remaining_arguments", "run_archive_list", "run_archives", "run_conflicts", "run_contributions", "run_duplicates"]
-__all__ += ["run_remaining", "run_shadowed", "shadowed_arguments"]
+__all__ += ["layers_arguments", "run_layers", "run_remaining", "run_shadowed", "shadowed_arguments"]
 
 
 def _declare(parser: argparse.ArgumentParser, description: str) -> None:
@@ -29,6 +30,42 @@ def _declare(parser: argparse.ArgumentParser, description: str) -> None:
 
 def _names(overlay: Overlay, numbers: Sequence[int]) -> str:
     return ", ".join(overlay.union.layers[number].name for number in numbers)
+
+
+# layers
+
+
+def layers_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``overlay layers`` takes."""
+    _declare(parser, "The layers, from the lowest: the number and path that reports call each by, its name, and what became of it.")
+
+
+def run_layers(session: Session, options: argparse.Namespace) -> int:
+    """List the layers."""
+    overlay = open_overlay(session, options)
+    broken = {found.layer.label: line(found.error) for found in overlay.stack.broken}
+    found = [
+        {
+            "index": number,
+            "name": layer.name,
+            "path": layer.path,
+            "kind": layer.kind,
+            "case": layer.case,
+            "at": layer.at,
+            "markers": layer.markers,
+            "error": broken.get(layer.name),
+        }
+        for number, layer in enumerate(overlay.union.layers)
+    ]
+    if wants_document(session, options):
+        document(session, options, found)
+    else:
+        rows = [
+            (str(each["index"]), str(each["name"]), str(each["path"]), str(each["kind"]), str(each["case"]), f"/{each['at']}")
+            for each in found
+        ]
+        table(session.console, ("", "layer", "path", "kind", "case", "at"), rows, right=(0,))
+    return overlay.finish(DONE)
 
 
 # duplicates
@@ -48,7 +85,9 @@ def run_duplicates(session: Session, options: argparse.Namespace) -> int:
     found = duplicates(overlay.index(), options.regex)
     if wants_document(session, options):
         document(session, options, [each.to_json() for each in found])
-    elif found:
+    elif not found:
+        session.console.note("no file is in more than one layer")
+    else:
         rows = [(each.key, " < ".join(overlay.union.layers[provider.source_index].name for provider in each.providers)) for each in found]
         table(session.console, ("path", "layers, the last wins"), rows)
     return overlay.finish(DONE)
@@ -74,7 +113,9 @@ def run_conflicts(session: Session, options: argparse.Namespace) -> int:
     found = conflicts(overlay.index())
     if wants_document(session, options):
         document(session, options, [each.to_json() for each in found])
-    elif found:
+    elif not found:
+        session.console.note("no layer overrides or hides anything of another")
+    else:
         hiding = any(each.hides for each in found)
 
         def shown(others: Sequence[Against]) -> str:
@@ -106,7 +147,9 @@ def run_shadowed(session: Session, options: argparse.Namespace) -> int:
     found = shadowed(overlay.index(), fully=options.fully)
     if wants_document(session, options):
         document(session, options, [each.to_json() for each in found])
-    elif found:
+    elif not found:
+        session.console.note("every layer wins with all of its files" if not options.fully else "every layer wins with some of its files")
+    else:
         rows = [
             (
                 overlay.union.layers[each.source_index].name,
@@ -192,7 +235,9 @@ def run_archives(session: Session, options: argparse.Namespace) -> int:
     found = archives(overlay.index())
     if wants_document(session, options):
         document(session, options, [each.to_json() for each in found])
-    elif found:
+    elif not found:
+        session.console.note("no layer is an archive")
+    else:
         rows = [(each.path, str(each.entry_count), str(each.winning_entry_count)) for each in found]
         table(session.console, ("archive", "files", "winning"), rows, right=(1, 2))
     return overlay.finish(DONE)
@@ -212,6 +257,8 @@ def run_archive_list(session: Session, options: argparse.Namespace) -> int:
 
     overlay = open_overlay(session, options)
     index = overlay.index()
+    if options.source is not None and overlay.union.layers[index.source_id(options.source)].kind != "archive":
+        raise LayerError(options.source, "is a folder, no archive")
     sources = [options.source] if options.source is not None else [each.source_index for each in archives(index)]
     found = [entry for source in sources for entry in archive_entries(index, source)]
     if wants_document(session, options):
