@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oboromi_fs import HostFs, Layer, MemoryFs, UnionFs
+from oboromi_fs import HostFs, Layer, MemoryFs, RomFs, UnionFs
+from oboromi_fs.builders.romfs import build_romfs, write
+from oboromi_fs.jobs.materialise import collapse
 from oboromi_fs.testing import check_filesystem
 from tests.overlay import model
 from tests.overlay.model import ModelLayer
@@ -130,3 +132,15 @@ def test_a_union_of_unions(count: int) -> None:
     nested = UnionFs([*parts[:count], Layer(UnionFs(parts[count:]), "rest")])
     assert [entry.name for entry in nested.read_dir("")] == ["a", "own0", "own1", "own2", "own3"]
     assert nested.read_bytes("a") == b"3"
+
+
+@settings(max_examples=40)
+@given(st.lists(layers(), min_size=1, max_size=3))
+def test_the_virtual_image_the_written_one_and_that_of_the_collapsed_folder_are_one(plain: list[ModelLayer]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        union = UnionFs([on_host(layer, str(number), make(Path(folder, str(number)))) for number, layer in enumerate(plain)])
+        image = build_romfs(union)
+        write(image, Path(folder, "image"))
+        collapse(union, Path(folder, "collapsed"))
+        assert Path(folder, "image").read_bytes() == image.tobytes() == build_romfs(HostFs(Path(folder, "collapsed"))).tobytes()
+        assert {path: RomFs(image).read_bytes(path) for path in model.files(plain)} == model.files(plain)
