@@ -215,6 +215,9 @@ def test_reports_that_are_empty_say_so() -> None:
         result = oboromi("overlay", verb, "-l", "base")
         assert (result.code, result.out) == (0, b"")
         assert result.message.startswith(text)
+    assert oboromi("overlay", "archive-list", "-l", "base").message == "no layer is an archive"
+    assert overlay("diff", "--other", "mods.toml").message == "every file has the same winner in both"
+    assert oboromi("overlay", "remaining", "base", "-l", "base", "--replacements-only").message == "no file of it is replaced"
     assert overlay("archive-list", "one").message == "layer 'one': is a folder, no archive"
     assert overlay("romfs", "-o", "mods").code == 6
 
@@ -309,6 +312,41 @@ def test_no_verb_writes_into_what_it_reads(layers: Path, output: str) -> None:
     assert {path: path.read_bytes() for path in layers.rglob("*") if path.is_file()} == before
 
 
+def test_a_folder_above_the_layers_keeps_what_is_read(layers: Path) -> None:
+    with zipfile.ZipFile(layers / "base.zip", "w") as archive:
+        archive.writestr("data/z", "zip")
+    (layers / "keys").mkdir()
+    (layers / "keys" / "prod.keys").write_bytes(Path(KEYS[1]).read_bytes())
+    for path in ("base.zip", "mods.toml", "mods/two/new", "keys/prod.keys"):
+        (layers / "top" / path).parent.mkdir(parents=True, exist_ok=True)
+        (layers / "top" / path).write_text("new", encoding="utf-8")
+    before = {path: path.read_bytes() for path in layers.rglob("*") if path.is_file()}
+    words = ("-s", "mods.toml", "-l", "base.zip", "-l", "top", "--keys", "keys")
+    for path, what in (("base.zip", "base.zip is the layer 'base.zip'"), ("mods.toml", "mods.toml is the stack file")):
+        result = oboromi("overlay", "extract", path, "--overwrite", "-o", ".", *words)
+        assert (result.code, result.message) == (2, f"./{what}, which is only read; write elsewhere")
+    assert "keys/prod.keys is a key file" in oboromi("overlay", "extract", "keys", "--overwrite", "-o", "keys", *words).message
+    assert oboromi("overlay", "extract", "/", "--overwrite", "-o", ".", *words).code == 2
+    assert "the layer 'two'" in oboromi("overlay", "extract", "mods", "--overwrite", "-o", "mods", *words).message
+    collapsed = oboromi("overlay", "collapse", "-o", ".", "-s", "mods.toml", "-l", "top")
+    assert (collapsed.code, "mods.toml is the stack file" in collapsed.message) == (2, True)
+    assert "keys/prod.keys is a key file" in oboromi("overlay", "lock", "-o", "keys/prod.keys", *words).message
+    (layers / "top" / "mods.toml").unlink()
+    collapsed = oboromi("overlay", "collapse", "-o", ".", "-s", "mods.toml", "-l", "top")
+    assert (collapsed.code, "-n shows all that is in the way" in collapsed.message) == (2, True)
+    before.pop(layers / "top" / "mods.toml")
+    assert {path: path.read_bytes() for path in layers.rglob("*") if path.is_file()} == before
+    assert oboromi("overlay", "extract", "data", "-o", ".", *words).code == 0
+
+
+def test_a_part_of_a_split_layer_is_not_replaced(layers: Path) -> None:
+    whole = Path(NSP).read_bytes()
+    for number, part in enumerate((whole[:0x4000], whole[0x4000:])):
+        (layers / f"game.ns{number}").write_bytes(part)
+    result = oboromi("overlay", "lock", "-o", "game.ns1", "-l", "game.ns0/@program/romfs", *KEYS)
+    assert result.message == "game.ns1 is the layer 'game.ns0/@program/romfs', which is only read; write elsewhere"
+
+
 def test_what_is_half_known_is_neither_extracted_nor_compared(layers: Path) -> None:
     assert overlay("lock", "-o", "lock.json").code == 0
     (layers / "bad.romfs").write_bytes((DATA / "romfs" / "tiny.st.romfs").read_bytes()[:0x70])
@@ -388,6 +426,59 @@ def test_usage(layers: Path) -> None:
     assert oboromi("overlay", "-s", "mods.toml", "ls").lines == ["data", "new", "z.json"]
     assert oboromi("--json", "overlay", "ls", "-s", "mods.toml").json[0]["path"] == "data"
     assert oboromi("overlay", "--help").code == 0
+
+
+@pytest.mark.usefixtures("layers")
+def test_what_is_missing_is_told_with_what_helps() -> None:
+    assert overlay("cat", "data/gone").message == "no such path (hidden by a whiteout in 'one'): 'data/gone'"
+    cased = overlay("cat", "DATA/a").message
+    assert cased == "no such path (there is 'data/a': --case fold takes any case, find-file looks for it): 'DATA/a'"
+    assert overlay("explain", "NEW").message.startswith("no such path (there is 'new'")
+    assert overlay("cat", "data/nothing").message == "no such path ('data' has no 'nothing'): 'data/nothing'"
+    several = oboromi("overlay", "ls", "-l", "base", "mods/one")
+    assert several.message == "no such path in the layers (there is one of this computer: each layer needs its own -l): 'mods/one'"
+    assert "each layer" not in overlay("ls", "mods/one").message
+    fingers = oboromi("overlay", "ls", "-l", "-R", "data", "-s", "mods.toml")
+    assert (fingers.code, "--long tells kinds and sizes" in fingers.message) == (2, True)
+
+
+def test_mistakes_are_refused(layers: Path) -> None:
+    assert overlay("duplicates", "--json", "--yaml").code == 2
+    assert overlay("ls", "--json", "--toml").code == 2
+    assert overlay("lock", "-o", "lock.yaml", "--json").code == 2
+    assert overlay("diff", "one", "mods/one").message == "both are layer 'one': there is nothing to compare"
+    (layers / "empty.toml").touch()
+    assert oboromi("overlay", "ls", "-s", "empty.toml").code == 2
+    assert oboromi("overlay", "ls", "-s", "empty.toml", "-l", "base").code == 0
+
+
+@pytest.mark.usefixtures("layers")
+def test_a_layer_that_is_given_twice_is_told() -> None:
+    twice = oboromi("overlay", "ls", "-l", "base", "-l", "base/")
+    assert (twice.code, twice.message) == (0, "warning: layer 'base/' is the same as 'base', which is below it")
+    named = oboromi("overlay", "layers", "-s", "mods.toml", "-l", "one", "-l", "one", "--json")
+    assert named.code == 5
+    names = oboromi("overlay", "layers", "-s", "mods.toml", "-l", "base", "-l", "base", "--json").json
+    assert [each["name"] for each in names] == ["base", "one", "two", "base (2)", "base (3)"]
+
+
+@pytest.mark.usefixtures("layers")
+def test_tables_have_names_of_layers(layers: Path) -> None:
+    assert overlay("simulate", "swap", "one", "two").lines[-1] == "data/b  two     one"
+    (layers / "other.toml").write_text('[[layer]]\nname = "under"\npath = "base"\n', encoding="utf-8")
+    assert overlay("diff", "--other", "other.toml").lines[0:2] == ["path       here  in other.toml", "data/b     two   under"]
+    with zipfile.ZipFile(layers / "x.zip", "w") as archive:
+        archive.writestr("x", "")
+    (layers / "zip.toml").write_text('[[layer]]\nname = "zipped"\npath = "x.zip"\n', encoding="utf-8")
+    assert oboromi("overlay", "archives", "-s", "zip.toml").lines[1] == "zipped       1        1"
+
+
+def test_spellings_in_one_layer_are_told_by_every_verb(layers: Path) -> None:
+    (layers / "base" / "DATA").mkdir()
+    (layers / "base" / "Z.json").write_text("{}", encoding="utf-8")
+    for verb in ("cat", "explain"):
+        result = oboromi("overlay", verb, "z.json", "-l", "base", "--case", "fold")
+        assert (result.code, result.message) == (0, "warning: layer 'base': 'Z.json' and 'z.json' differ in case alone")
 
 
 @pytest.mark.parametrize("verb", VERBS)

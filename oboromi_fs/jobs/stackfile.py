@@ -121,9 +121,9 @@ def parse_stack(data: bytes, source: str = "") -> StackSpec:
     try:
         document = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise FormatError("is not UTF-8", what="stack file", source=source, offset=error.start) from None
+        raise FormatError("is not UTF-8", what="" if source else "stack file", source=source, offset=error.start) from None
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise FormatError(f"is no TOML: {error}", what="stack file", source=source) from None
+        raise FormatError(f"is no stack file: no TOML: {error}", source=source) from None
     fields = _Fields(source, "", document)
     case: Case = fields.one_of("case", get_args(Case), "exact")
     profile: Profile = fields.one_of("profile", get_args(Profile), "plain")
@@ -147,7 +147,7 @@ def _layer(fields: _Fields) -> LayerSpec:
         raise fields.wrong("path", "is missing: a layer is somewhere")
     layer = LayerSpec(
         path=path,
-        name=fields.text("name", ""),
+        name=fields.named("name"),
         case=fields.one_of("case", get_args(Case), ""),
         at=fields.mount_point("at"),
         kind=fields.one_of("kind", get_args(LayerKind), ""),
@@ -176,12 +176,18 @@ class _Fields:
         self.table = table
 
     def wrong(self, name: str, problem: str) -> FormatError:
-        return FormatError(problem, what=self.where or "stack file", source=self.source, field=name)
+        return FormatError(problem, what=self.where or ("" if self.source else "stack file"), source=self.source, field=name)
 
     def text(self, name: str, default: str) -> str:
         value = self.table.get(name, default)
         if not isinstance(value, str) or "\0" in value:
             raise self.wrong(name, f"is a text, not {_shown(value)}")
+        return value
+
+    def named(self, name: str) -> str:
+        value = self.text(name, "")
+        if name in self.table and not value:
+            raise self.wrong(name, "is empty; without it, a layer is called by its path")
         return value
 
     def mount_point(self, name: str) -> str:

@@ -52,19 +52,20 @@ enabled = false
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"layers = []", "stack file of mods.toml, field layers: is unknown; did you mean 'layer'?"),
+        (b"layers = []", "mods.toml, field layers: is unknown; did you mean 'layer'?"),
         (b"[[layer]]\npath='a'\nnmae='b'", "layer 1 of mods.toml, field nmae: is unknown; did you mean 'name'?"),
         (b"[[layer]]\nname='a'", "layer 1 of mods.toml, field path: is missing: a layer is somewhere"),
         (b"[[layer]]\npath='a'\n[[layer]]\npath='a'", "layer 2 of mods.toml, field name: another layer is called 'a'"),
         (b"[[layer]]\npath=3", "layer 1 of mods.toml, field path: is a text, not 3"),
         (b"[[layer]]\npath='a'\nenabled='no'", "layer 1 of mods.toml, field enabled: is true or false, not 'no'"),
-        (b"case='loose'", "stack file of mods.toml, field case: is 'exact' or 'fold', not 'loose'"),
-        (b"layer = 1", "stack file of mods.toml, field layer: is a list of tables: write [[layer]] above each"),
-        (b"archives = 'a'", "stack file of mods.toml, field archives: is a list of texts, not 'a'"),
-        (b"case = 0x" + b"f" * 5000, "stack file of mods.toml, field case: is a text, not a int too long to show"),
+        (b"case='loose'", "mods.toml, field case: is 'exact' or 'fold', not 'loose'"),
+        (b"layer = 1", "mods.toml, field layer: is a list of tables: write [[layer]] above each"),
+        (b"archives = 'a'", "mods.toml, field archives: is a list of texts, not 'a'"),
+        (b"case = 0x" + b"f" * 5000, "mods.toml, field case: is a text, not a int too long to show"),
         (b"[[layer]]\npath='a'\nat='b/../../c'", "layer 1 of mods.toml, field at: leads out of the merged view: 'b/../../c'"),
-        (b"a = ", "stack file of mods.toml: is no TOML: "),
-        (b"\xff", "stack file of mods.toml at 0x0: is not UTF-8"),
+        (b"[[layer]]\npath='a'\nname=''", "layer 1 of mods.toml, field name: is empty; without it, a layer is called by its path"),
+        (b"a = ", "mods.toml: is no stack file: no TOML: "),
+        (b"\xff", "mods.toml at 0x0: is not UTF-8"),
     ],
 )
 def test_what_is_wrong_in_a_stack_file_is_named(text: bytes, message: str) -> None:

@@ -53,7 +53,10 @@ def run_diff(session: Session, options: argparse.Namespace) -> int:
         raise UsageError(f"diff takes two layers, not {len(options.layer_names)}")
     from oboromi_fs.overlay.conflicts import diff
 
-    found = diff(overlay.index(), *options.layer_names)
+    index = overlay.index()
+    found = diff(index, *options.layer_names)
+    if found.source_a == found.source_b:
+        raise UsageError(f"both are layer {overlay.union.layers[found.source_a].name!r}: there is nothing to compare")
     if wants_document(session, options):
         document(session, options, found.to_json())
     else:
@@ -61,8 +64,7 @@ def run_diff(session: Session, options: argparse.Namespace) -> int:
         wins = overlay.union.layers[found.higher_priority].name
         rows = [(f"both, {wins} is above", path) for path in found.shared]
         rows += [(f"only in {a}", path) for path in found.only_in_a] + [(f"only in {b}", path) for path in found.only_in_b]
-        if rows:
-            table(session.console, ("", "path"), rows)
+        _paths(session, rows, "neither layer has a file")
     return overlay.finish(DONE)
 
 
@@ -76,8 +78,7 @@ def _against(session: Session, options: argparse.Namespace, overlay: Overlay) ->
         document(session, options, found.to_json())
     else:
         rows = [("conflict", path) for path in found.conflicts] + [("addition", path) for path in found.additions]
-        if rows:
-            table(session.console, ("", "path"), rows)
+        _paths(session, rows, f"{options.against} has no file")
     return overlay.finish(DONE)
 
 
@@ -99,15 +100,24 @@ def _other(session: Session, options: argparse.Namespace, overlay: Overlay) -> i
     if wants_document(session, options):
         document(session, options, [change.to_json() for change in changes])
     elif changes:
-        table(session.console, ("path", "here", f"in {options.other}"), _changes(changes))
+        table(session.console, ("path", "here", f"in {options.other}"), _changes(changes, overlay, other))
+    else:
+        session.console.note("every file has the same winner in both")
     return overlay.finish(other.finish(DONE))
 
 
-def _changes(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
-    def shown(provider: Provider | None) -> str:
-        return "-" if provider is None else provider.source.path
+def _paths(session: Session, rows: Sequence[tuple[str, str]], nothing: str) -> None:
+    if rows:
+        table(session.console, ("", "path"), rows)
+    else:
+        session.console.note(nothing)
 
-    return [(change.key, shown(change.before), shown(change.after)) for change in changes]
+
+def _changes(changes: Sequence[Change], before: Overlay, after: Overlay) -> list[tuple[str, str, str]]:
+    def shown(provider: Provider | None, overlay: Overlay) -> str:
+        return "-" if provider is None else overlay.union.layers[provider.source_index].name
+
+    return [(change.key, shown(change.before, before), shown(change.after, after)) for change in changes]
 
 
 # simulate
@@ -182,7 +192,7 @@ def run_simulate(session: Session, options: argparse.Namespace) -> int:
         lines = [f"order   {order}", f"changes {simulation.changed_count} of {plural(simulation.total_count, 'files')}"]
         console.lines([*lines, f"risk    {simulation.risk}", f"impact  {_impact(overlay, simulation) or 'none'}"])
         if simulation.changes:
-            table(console, ("path", "before", "after"), _changes(simulation.changes))
+            table(console, ("path", "before", "after"), _changes(simulation.changes, overlay, overlay))
     return overlay.finish(DONE)
 
 

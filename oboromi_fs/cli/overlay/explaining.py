@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oboromi_fs.cli.console import plural, printable
 from oboromi_fs.cli.drawing import Branch, draw
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO
+from oboromi_fs.cli.overlay.hints import REASONS, missing
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.errors import EntryNotFoundError, OboromiFsError
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
     from oboromi_fs.overlay.semantic import SemanticConflict
 
 __all__ = ["explain_arguments", "run_explain", "run_semantic", "semantic_arguments"]
-
-_REASONS = {
-    "whiteout": "a whiteout",
-    "opaque": "an opaque directory",
-    "file": "a file in its place",
-    "directory": "a directory in its place",
-}
 
 
 # explain
@@ -51,7 +45,9 @@ def run_explain(session: Session, options: argparse.Namespace) -> int:
     found = overlay.union.explain(path)
     if found.winner is None and not found.hidden:
         overlay.finish()
-        raise EntryNotFoundError(options.path, "no layer has this path")
+        unknown = EntryNotFoundError(options.path, "no layer has this path")
+        raise missing(overlay.union, options.path, unknown, given=bool(options.layers))
+    overlay.tell_spellings(found.chain)
     kind = overlay.union.metadata(path).kind if found.winner is not None else None
     if wants_document(session, options):
         document(session, options, {**found.to_json(), "kind": kind})
@@ -71,7 +67,7 @@ def _drawn(overlay: Overlay, found: Explanation, kind: str | None) -> Branch:
             role = "overridden" if number else "wins" if len(found.chain) > 1 else "only here"
         branches.append(Branch(f"{role}: {_where(overlay, provider)}"))
     branches += [
-        Branch(f"hidden: {_where(overlay, each.provider)}, by {_REASONS[each.reason]} in {printable(name[each.by].name)}")
+        Branch(f"hidden: {_where(overlay, each.provider)}, by {REASONS[each.reason]} in {printable(name[each.by].name)}")
         for each in reversed(found.hidden)
     ]
     end = "/" if kind == "directory" else ""

@@ -8,7 +8,7 @@ from oboromi_fs.cli.console import plural, printable
 from oboromi_fs.cli.failures import DONE, NO, UsageError
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
 from oboromi_fs.cli.overlay.places import check_output
-from oboromi_fs.cli.overlay.stacking import open_overlay, spec_of, stack_arguments
+from oboromi_fs.cli.overlay.stacking import open_overlay, spec_of, stack_arguments, twice
 from oboromi_fs.cli.progress import Progress
 from oboromi_fs.overlay.documents import form_of
 
@@ -39,7 +39,7 @@ def lock_arguments(parser: argparse.ArgumentParser) -> None:
 def run_lock(session: Session, options: argparse.Namespace) -> int:
     """Lock the merged view."""
     overlay = open_overlay(session, options)
-    form: Form | None = "yaml" if options.yaml else "toml" if options.toml else None
+    form: Form | None = "yaml" if options.yaml else "toml" if options.toml else "json" if session.json else None
     if options.output is not None:
         check_output(session, overlay.spec, options.output)
         if form is not None and form != form_of(options.output):
@@ -122,7 +122,10 @@ def run_validate(session: Session, options: argparse.Namespace) -> int:
     from oboromi_fs.jobs.stack import open_stack
     from oboromi_fs.jobs.validating import validate_stack
 
-    stack = open_stack(spec_of(options), session.opener(), missing=True)
+    spec = spec_of(options)
+    for text in twice(spec):
+        session.console.warn(text)
+    stack = open_stack(spec, session.opener(), missing=True)
     session.keep(stack.union)
     checks = list(validate_stack(stack, read=options.read))
     valid = not any(check.status == "failed" for check in checks)

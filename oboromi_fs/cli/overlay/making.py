@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from oboromi_fs.cli.console import plural, size_text
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
-from oboromi_fs.cli.overlay.places import check_output
+from oboromi_fs.cli.overlay.places import check_below, check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.cli.progress import Progress
+from oboromi_fs.errors import UnsafePathError
 
 if TYPE_CHECKING:
     import argparse
@@ -80,7 +81,7 @@ def collapse_arguments(parser: argparse.ArgumentParser) -> None:
         help="how files of folders get there: copy (default); links; reflink shares blocks or refuses; auto shares blocks or copies",
     )
     add("--no-archives", action="store_true", help="leave out files of archives")
-    add("-n", "--dry-run", action="store_true", help="show the plan, and write nothing")
+    add("-n", "--dry-run", action="store_true", help="show the plan, and write nothing; exit code 1 if something is in the way")
     format_arguments(parser)
     stack_arguments(parser)
 
@@ -109,8 +110,12 @@ def run_collapse(session: Session, options: argparse.Namespace) -> int:
     if code != DONE:  # A folder that lacks what a layer should have given would be a quiet mistake.
         console.error("nothing is written: a layer could not be read")
         return code
-    with Progress(console, "collapsing") as progress:
-        report = apply_plan(plan, progress=progress.update)
+    check_below(session, overlay.spec, options.output, overlay.place(options.path), layers=False)
+    try:
+        with Progress(console, "collapsing") as progress:
+            report = apply_plan(plan, progress=progress.update)
+    except UnsafePathError as error:  # Of this computer, not of a layer: those the plan leaves out.
+        raise UsageError(f"{error.path}: {error.reason}; -n shows all that is in the way") from None
     for path, reason in report.refused:
         console.error(f"{path!r}: {reason}")
     if wants_document(session, options):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from oboromi_fs.cli.failures import DONE, NO, UsageError
 from oboromi_fs.cli.listing import check_levels, draw_place, in_path_order, list_place, tree_of, write_entries
 from oboromi_fs.cli.overlay.output import document, format_arguments, wants_document
-from oboromi_fs.cli.overlay.places import check_output
+from oboromi_fs.cli.overlay.places import check_below, check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.overlay.keys import fold_key
 from oboromi_fs.paths import Glob, normalise
@@ -26,6 +26,8 @@ __all__ += ["cat_arguments", "extract_arguments", "find_arguments", "find_file_a
 def _on_place(session: Session, options: argparse.Namespace, act: Callable[[Session, argparse.Namespace, Location], int]) -> int:
     overlay = open_overlay(session, options)
     place = overlay.place(options.path) if getattr(options, "long", True) else overlay.folder(options.path)
+    if place.path:
+        overlay.tell_spellings(overlay.union.providers(place.path))
     return overlay.finish(act(session, options, place))
 
 
@@ -37,6 +39,13 @@ def ls_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-R", "--recursive", action="store_true", help="everything below, as relative paths")
     format_arguments(parser)
     stack_arguments(parser)
+    plain = parser.error
+
+    def error(message: str) -> NoReturn:
+        wrong = "argument -l/--layer: expected one argument"
+        plain(message.replace(wrong, "-l is followed by the PATH of a layer (--long tells kinds and sizes)"))
+
+    vars(parser)["error"] = error  # `ls -l` is what fingers write.
 
 
 def run_ls(session: Session, options: argparse.Namespace) -> int:
@@ -120,7 +129,9 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
     if code != DONE:
         session.console.error("nothing is written: a layer could not be read")
         return code
-    return overlay.finish(extract_place(session, options, overlay.place(options.path)))
+    place = overlay.place(options.path)
+    check_below(session, overlay.spec, options.output, place if session.is_tree(place) else None, name=place.path.rpartition("/")[2])
+    return overlay.finish(extract_place(session, options, place))
 
 
 def find_arguments(parser: argparse.ArgumentParser) -> None:

@@ -214,6 +214,8 @@ def run_remaining(session: Session, options: argparse.Namespace) -> int:
     found = overlay.index().remaining(options.source, replacements_only=options.replacements_only)
     if wants_document(session, options):
         document(session, options, found)
+    elif not found:
+        session.console.note(f"no file of it {'is replaced' if options.replacements_only else 'wins'}")
     else:
         session.console.lines(map(session.console.name, found))
     return overlay.finish(DONE if found else NO)
@@ -238,7 +240,7 @@ def run_archives(session: Session, options: argparse.Namespace) -> int:
     elif not found:
         session.console.note("no layer is an archive")
     else:
-        rows = [(each.path, str(each.entry_count), str(each.winning_entry_count)) for each in found]
+        rows = [(overlay.union.layers[each.source_index].name, str(each.entry_count), str(each.winning_entry_count)) for each in found]
         table(session.console, ("archive", "files", "winning"), rows, right=(1, 2))
     return overlay.finish(DONE)
 
@@ -263,7 +265,9 @@ def run_archive_list(session: Session, options: argparse.Namespace) -> int:
     found = [entry for source in sources for entry in archive_entries(index, source)]
     if wants_document(session, options):
         document(session, options, [each.to_json() for each in found])
-    elif found:
+    elif not found:
+        session.console.note("no layer is an archive" if not sources else "no archive has a file")
+    else:
         rows = [("wins" if each.wins else "-", each.key, f"{each.archive_path}::{each.original_path}") for each in found]
         table(session.console, ("", "path", "entry"), rows)
     return overlay.finish(DONE)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple, cast, get_args
 
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError, exit_code, line
+from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.jobs.stack import open_stack
 from oboromi_fs.jobs.stackfile import LayerSpec, Profile, StackSpec, read_stack, stack_of
 from oboromi_fs.overlay import Case
+from oboromi_fs.overlay.resolver import Problem
 from oboromi_fs.paths import normalise
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Sequence
 
     from oboromi_fs.cli.session import Session
     from oboromi_fs.opening import Location
-    from oboromi_fs.overlay import UnionFs
+    from oboromi_fs.overlay import Provider, UnionFs
     from oboromi_fs.overlay.index import ProviderIndex
-    from oboromi_fs.overlay.resolver import Problem
 
-__all__ = ["Overlay", "open_overlay", "spec_of", "stack_arguments"]
+__all__ = ["Overlay", "open_overlay", "spec_of", "stack_arguments", "twice"]
 
 
 _MOST_TOLD = 20
@@ -44,19 +47,23 @@ def spec_of(options: argparse.Namespace) -> StackSpec:
         UsageError: It names no layer.
         FormatError, OSError: The stack file is not right, or cannot be read.
     """
+    if options.json and (getattr(options, "yaml", False) or getattr(options, "toml", False)):
+        raise UsageError("--json and --yaml or --toml: a report has one form")
     if options.stack is None and not options.layers:
         raise UsageError("no layers: give each with -l PATH, from the lowest to the highest, or all in a file with -s FILE")
     given = stack_of(options.layers, case=options.case or "exact", profile=options.profile or "plain")
     if options.stack is None:
         return given
     spec = read_stack(options.stack)
+    if not spec.layers and not given.layers:
+        raise UsageError(f"the stack file {options.stack} has no layers: write [[layer]] and a path for each")
     taken = {layer.label for layer in spec.layers}
     more: list[LayerSpec] = []
     for layer in given.layers:
-        label, number = layer.label, 1
+        label, number = layer.path, 1
         while label in taken:
             number += 1
-            label = f"{layer.label} ({number})"
+            label = f"{layer.path} ({number})"
         taken.add(label)
         more.append(LayerSpec(layer.path, label, from_here=True))
     return StackSpec((*spec.layers, *more), options.case or spec.case, options.profile or spec.profile, spec.archives, spec.source)
@@ -85,6 +92,8 @@ class Overlay:
         self.spec = spec
         self._damaged = False
         self._told: set[Problem | str] = set()
+        for text in twice(spec):
+            session.console.warn(text)
         self.stack = open_stack(spec, session.opener)
         self.union: UnionFs = self.stack.union
         session.keep(self.union)
@@ -101,7 +110,14 @@ class Overlay:
 
         canonical = normalise(path)
         nested = NestedFs(self.union, self.session.opener())
-        nested.metadata(canonical)
+        try:
+            nested.metadata(canonical)
+        except EntryNotFoundError as error:
+            from oboromi_fs.cli.overlay.hints import missing
+
+            raise missing(
+                self.union, path, error, given=any(layer.from_here or not self.spec.source for layer in self.spec.layers)
+            ) from None
         return Location(nested, canonical, path or "/", "")
 
     def folder(self, path: str) -> Location:
@@ -110,6 +126,19 @@ class Overlay:
         if canonical and not self.union.is_dir(canonical):
             return self.place(path)
         return cast("Location", _Folder(self.union, canonical, path or "/"))
+
+    def tell_spellings(self, chain: Sequence[Provider]) -> None:
+        """Warn of versions of one path that one layer has, spelled in several ways: which of them counts is an accident."""
+        for number in sorted({provider.source_index for provider in chain}):
+            paths = [provider.original_path for provider in chain if provider.source_index == number]
+            if len(paths) > 1:
+                text = f"{' and '.join(map(repr, paths))} differ in case alone"
+                self._tell(Problem(self.union.layers[number].name, "ambiguous", paths[0], text))
+
+    def _tell(self, problem: Problem) -> None:
+        if problem not in self._told:
+            self._told.add(problem)
+            self.session.console.warn(str(problem))
 
     def index(self, *, ranked: bool = False) -> ProviderIndex:
         """Return the index of all layers, built when a report needs it; what had to be skipped is told.
@@ -139,15 +168,24 @@ class Overlay:
                     self.session.console.warn(f"layer {layer.name!r}: {text}")
             damaged = damaged or bool(getattr(layer.fs, "faults", getattr(layer.fs, "problems", ())))
         for problem in self.union.problems:
-            if problem not in self._told:
-                self._told.add(problem)
-                self.session.console.warn(str(problem))
+            self._tell(problem)
             damaged = damaged or problem.kind == "damaged"
         if code not in (DONE, NO):
             return code
         if self.stack.broken:
             return exit_code(self.stack.broken[0].error)
         return DAMAGED if damaged else code
+
+
+def twice(spec: StackSpec) -> Iterator[str]:
+    """Yield a warning for each layer that is another one once more: it overrides that one with the same files."""
+    known: dict[tuple[str, str], str] = {}
+    for layer in spec.layers:
+        place = (os.path.abspath(spec.path_of(layer)), layer.at)
+        if layer.enabled and place in known:
+            yield f"layer {layer.label!r} is the same as {known[place]!r}, which is below it"
+        elif layer.enabled:
+            known[place] = layer.label
 
 
 def open_overlay(session: Session, options: argparse.Namespace) -> Overlay:
