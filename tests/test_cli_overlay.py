@@ -369,6 +369,12 @@ def test_what_an_archive_leaves_out_is_told(layers: Path) -> None:
     listed = oboromi("overlay", "ls", "-l", "evil.zip")
     assert listed.code == 3
     assert "layer 'evil.zip': " in listed.message
+    with zipfile.ZipFile(layers / "evil.zip", "a") as archive:
+        archive.writestr("good.txt", "good")
+    made = oboromi("overlay", "collapse", "-o", "rest", "-l", "evil.zip")
+    assert (made.code, [path.name for path in (layers / "rest").iterdir()]) == (3, ["good.txt"])
+    assert oboromi("overlay", "romfs", "-o", "rest.romfs", "-l", "evil.zip").code == 3
+    assert oboromi("ls", "rest.romfs").lines == ["good.txt"]
     (layers / "junk.zip").write_text("junk", encoding="utf-8")
     junk = oboromi("overlay", "ls", "-l", "base", "-l", "junk.zip")
     assert (junk.code, junk.lines) == (3, ["data", "z.json"])

@@ -45,7 +45,7 @@ def run_lock(session: Session, options: argparse.Namespace) -> int:
         if form is not None and form != form_of(options.output):
             raise UsageError(f"--{form} and the ending of {options.output} do not agree; drift reads a lock by its ending")
     lock = _lock(overlay, options.algorithm)
-    code = overlay.finish()
+    code = overlay.unreadable()
     if code != DONE:  # What is half known is not worth comparing with.
         session.console.error("no lock is written: a layer could not be read")
         return code
@@ -54,7 +54,7 @@ def run_lock(session: Session, options: argparse.Namespace) -> int:
     else:
         lock.write(options.output, form)
         session.console.note(f"{plural(len(lock.entries), 'files')} of {plural(len(lock.layers), 'layers')}, written to {options.output}")
-    return DONE
+    return overlay.finish()
 
 
 def _lock(overlay: Overlay, algorithm: Algorithm) -> Lock:
@@ -83,7 +83,7 @@ def run_drift(session: Session, options: argparse.Namespace) -> int:
 
     old = Lock.read(options.lock)
     overlay = open_overlay(session, options)
-    code = overlay.finish()
+    code = overlay.unreadable()
     if code != DONE:  # What could not be read would look as if it were gone.
         session.console.error("nothing is compared: a layer could not be read")
         return code

@@ -48,7 +48,7 @@ def run_romfs(session: Session, options: argparse.Namespace) -> int:
     if os.path.isdir(options.output):
         raise IsADirectoryError(errno.EISDIR, "is a folder, and the image is a file", options.output)
     image = RomFsImage(overlay.union, options.path, like=options.style)
-    code = overlay.finish()
+    code = overlay.unreadable()
     if code != DONE:  # An image that lacks what a layer should have given would be a quiet mistake.
         session.console.error("no image is written: a layer could not be read")
         return code
@@ -106,7 +106,7 @@ def run_collapse(session: Session, options: argparse.Namespace) -> int:
             if rows:
                 table(console, ("", "path", "from"), rows)
         return overlay.finish(NO if plan.fatal else DONE)
-    code = overlay.finish()
+    code = overlay.unreadable()
     if code != DONE:  # A folder that lacks what a layer should have given would be a quiet mistake.
         console.error("nothing is written: a layer could not be read")
         return code
@@ -125,7 +125,7 @@ def run_collapse(session: Session, options: argparse.Namespace) -> int:
         console.note(
             f"{plural(report.files, 'files')}{f' ({counts})' if counts else ''}, {size_text(report.bytes)}, written to {options.output}"
         )
-    return DAMAGED if report.refused else DONE
+    return overlay.finish(DAMAGED if report.refused else DONE)
 
 
 # run
@@ -158,7 +158,7 @@ def run_run(session: Session, options: argparse.Namespace) -> int:
     for output in (options.output, options.report):
         if output is not None:
             check_output(session, overlay.spec, output)
-    code = overlay.finish()
+    code = overlay.unreadable()
     if code != DONE:
         session.console.error("nothing is run: a layer could not be read")
         return code

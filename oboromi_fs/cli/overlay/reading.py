@@ -125,7 +125,7 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
     check_usage(options)
     overlay = open_overlay(session, options)
     check_output(session, overlay.spec, options.output)
-    code = overlay.finish()
+    code = overlay.unreadable()
     if code != DONE:
         session.console.error("nothing is written: a layer could not be read")
         return code

@@ -158,23 +158,33 @@ class Overlay:
                 self.session.console.warn(f"{len(index.skipped) - number} more of these: `oboromi overlay validate` lists them")
         return index
 
+    def unreadable(self) -> int:
+        """Tell what could not be read, and return the exit code that follows; DONE where that is nothing.
+
+        What would be made of the rest would lack what a layer should have given. What an archive leaves out, such as names that no host
+        can have, is another matter: it is told at the end (:meth:`finish`).
+        """
+        damaged = self._damaged
+        for problem in self.union.problems:
+            self._tell(problem)
+            damaged = damaged or problem.kind == "damaged"
+        if self.stack.broken:
+            return exit_code(self.stack.broken[0].error)
+        return DAMAGED if damaged else DONE
+
     def finish(self, code: int = DONE) -> int:
         """Tell what was wrong with the layers, and return the exit code that follows."""
-        damaged = self._damaged
+        unreadable = self.unreadable()
+        left_out = False
         for layer in self.union.layers:
             for text in getattr(layer.fs, "problems", ()):
                 if text not in self._told:
                     self._told.add(text)
                     self.session.console.warn(f"layer {layer.name!r}: {text}")
-            damaged = damaged or bool(getattr(layer.fs, "faults", getattr(layer.fs, "problems", ())))
-        for problem in self.union.problems:
-            self._tell(problem)
-            damaged = damaged or problem.kind == "damaged"
+            left_out = left_out or bool(getattr(layer.fs, "faults", getattr(layer.fs, "problems", ())))
         if code not in (DONE, NO):
             return code
-        if self.stack.broken:
-            return exit_code(self.stack.broken[0].error)
-        return DAMAGED if damaged else code
+        return unreadable or (DAMAGED if left_out else code)
 
 
 def twice(spec: StackSpec) -> Iterator[str]:
