@@ -31,10 +31,6 @@ class Cut(NamedTuple):
     reason: int
     folds: bool
 
-    def matches(self, path: str) -> bool:
-        """Whether it is at a path."""
-        return self.path == (fold_case(path) if self.folds else path)
-
 
 @dataclass(frozen=True)
 class Tree:
@@ -107,9 +103,13 @@ class Judge:
     """Cuts, asked for single paths."""
 
     def __init__(self, cuts: Iterable[Cut]) -> None:
-        self._cuts: dict[str, list[Cut]] = {}
+        self._exact: dict[str, list[Cut]] = {}
+        self._folding: dict[str, list[Cut]] = {}
+        self._whiteouts: dict[str, list[Cut]] = {}
         for cut in cuts:
-            self._cuts.setdefault(fold_case(cut.path), []).append(cut)
+            (self._folding if cut.folds else self._exact).setdefault(cut.path, []).append(cut)
+            if cut.reason == _WHITEOUT:
+                self._whiteouts.setdefault(fold_case(cut.path), []).append(cut)
 
     def top(self, path: str, *, directory: bool) -> int:
         """Return the topmost source that hides what lies below it at a path; -1 if none does."""
@@ -117,16 +117,16 @@ class Judge:
         parts = path.split("/") if path else []
         for depth in range(len(parts) + 1):
             here = "/".join(parts[:depth])
-            for cut in self._cuts.get(fold_case(here), ()):
-                last = here == path
+            last = here == path
+            for cut in (*self._exact.get(here, ()), *self._folding.get(fold_case(here), ())):
                 acts = last and not directory if cut.reason == _DIRECTORY else not last or directory or cut.reason != _FILE
-                if acts and cut.source > top and cut.matches(here):
+                if acts and cut.source > top:
                     top = cut.source
         return top
 
     def whiteouts(self, path: str) -> list[Cut]:
         """Return the whiteouts of a path that is folded."""
-        return [cut for cut in self._cuts.get(path, ()) if cut.reason == _WHITEOUT]
+        return self._whiteouts.get(path, [])
 
 
 def clashes(names: Names, tree: Tree, rows: Rows, starts: Counts, spelling: Callable[[int], str]) -> Iterator[Cut]:
@@ -158,6 +158,7 @@ def _folded_clashes(names: Names, tree: Tree, rows: Rows, starts: Counts, spelli
         folders.setdefault(folded, []).append(folder)
     for parent, parent_folder in names.folders.items():
         table = names.table(parent_folder)
+        told: set[str] = set()
         for name, folded in zip(table, fold_names(list(table)), strict=True):
             path = join(fold_case(parent), folded)
             if path not in folders:
@@ -166,6 +167,9 @@ def _folded_clashes(names: Names, tree: Tree, rows: Rows, starts: Counts, spelli
                 source = int(rows.sources[row])
                 folds = tree.folds[source]
                 yield Cut(path if folds else spelling(row), source, _FILE, folds)
+            if path in told:  # By another spelling of the file.
+                continue
+            told.add(path)
             for folder in folders[path]:
                 for source in tree.sources_of(folder):
                     folds = tree.folds[source]

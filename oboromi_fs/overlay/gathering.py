@@ -17,11 +17,12 @@ from oboromi_fs.paths import join, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from oboromi_fs.overlay.layer import Layer
     from oboromi_fs.overlay.stacks import Ids
 
-__all__ = ["Gathering", "checked_key"]
+__all__ = ["Gathering", "checked_key", "is_within"]
 
 _PLAIN = re.compile(r"(?![A-Za-z]:)(?!\.{1,2}(?:/|\Z))[^/\\\0]+(?:/(?!\.{1,2}(?:/|\Z))[^/\\\0]+)*")
 """Paths that need no closer look to be safe keys."""
@@ -35,6 +36,16 @@ def checked_key(path: str, *, fold: bool) -> str:
     """
     key = safe_key(path)
     return key if fold else "/".join(part for part in path.split("/") if part)
+
+
+def is_within(path: str, places: AbstractSet[str]) -> bool:
+    """Whether a path is one of some places other than the root, or below one."""
+    end = len(path)
+    while end > 0:
+        if path[:end] in places:
+            return True
+        end = path.rfind("/", 0, end)
+    return False
 
 
 class Gathering:
@@ -217,7 +228,7 @@ def _settled(listing: Listing, layer: str, *, fold: bool, given: dict[str, list[
         return
     for folder in [*listing.folders]:
         here = folded(folder)
-        if here in as_files or _is_below(here, as_files):
+        if is_within(here, as_files):
             del listing.folders[folder]
             continue
         gone = as_directories.get(here)
@@ -226,15 +237,5 @@ def _settled(listing: Listing, layer: str, *, fold: bool, given: dict[str, list[
             listing.folders[folder] = [listing.folders[folder][place] for place in kept]
             if given is not None:
                 given[folder] = [given[folder][place] for place in kept]
-    listing.opaque = [each for each in listing.opaque if folded(each) not in as_files and not _is_below(folded(each), as_files)]
-    listing.whiteouts = [each for each in listing.whiteouts if not _is_below(folded(each), as_files)]
-
-
-def _is_below(path: str, places: set[str]) -> bool:
-    """Whether a path is below one of some places."""
-    end = path.rfind("/")
-    while end > 0:
-        if path[:end] in places:
-            return True
-        end = path.rfind("/", 0, end)
-    return False
+    listing.opaque = [each for each in listing.opaque if not is_within(folded(each), as_files)]
+    listing.whiteouts = [each for each in listing.whiteouts if not is_within(folded(each).rpartition("/")[0], as_files)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from oboromi_fs.errors import EntryNotFoundError, LayerError
 from oboromi_fs.overlay.cuts import Tree
 from oboromi_fs.overlay.gathering import Gathering, checked_key
+from oboromi_fs.overlay.holdings import Holdings
 from oboromi_fs.overlay.keys import fold_case
 from oboromi_fs.overlay.providers import Provider, Source, source_of
 from oboromi_fs.overlay.queries import Queries
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from oboromi_fs.overlay.layer import Layer
-    from oboromi_fs.overlay.stacks import Mask
+    from oboromi_fs.overlay.stacks import Counts, Mask
     from oboromi_fs.overlay.state import Mode
     from oboromi_fs.protocols import PathType
 
@@ -225,10 +226,11 @@ class Mutations(Queries):
         for push in pushes:
             bigger.push(push, self._safe(push.key))
         old = state.all_rows
-        drop = np.zeros(len(old), np.bool_) if dropped is None else twins(state, dropped)
-        for file, number in bigger.places:
-            drop |= (old.keys == file) & (old.sources == number)
-        return settled(bigger.state(), joined_rows([old.where(~drop), bigger.rows()]), by_source=True), bigger.numbers
+        new = bigger.rows()
+        drop = np.isin(_packed(old), _packed(new))
+        if dropped is not None:
+            drop |= twins(state, dropped)
+        return settled(bigger.state(), joined_rows([old.where(~drop), new]), by_source=True), bigger.numbers
 
     def _push_layer(self, layer: Layer, kind: str) -> int:
         if layer.kind != kind:
@@ -240,6 +242,14 @@ class Mutations(Queries):
             raise LayerError(layer.name, f"{bad[0].text}" + (f", and {len(bad) - 1} more" if len(bad) > 1 else ""))
         self._state = state
         return len(state.origins) - 1
+
+
+def _packed(rows: Rows) -> Counts:
+    """File and source of each row as one number."""
+    import numpy as np
+
+    packed: Counts = rows.keys.astype(np.int64) << 32 | rows.sources
+    return packed
 
 
 def twins(state: State, chosen: Mask) -> Mask:
@@ -295,7 +305,7 @@ class _Growing:
         self._origins = list(state.origins)
         self._texts: dict[int, list[str]] = {}
         self._folders: dict[int, list[int]] = {}
-        self._new: dict[int, tuple[set[str], set[str]]] = {}
+        self._sources: dict[int, Holdings] = {}
         self.places: dict[tuple[int, int], int] = {}
         self.numbers: list[int] = []
 
@@ -324,31 +334,19 @@ class _Growing:
             return ""
         parts = key.split("/")
         above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-        folds = number < len(self._state.origins) and self._state.tree.folds[number]
-        files, folders = self._new.setdefault(number, (set(), set()))
+        known = self._known(number)
         for path in above:
-            if path in files or any(self._has(number, file) for file in self._files(path, folds)):
+            if known.is_file(path):
                 return f"{path!r} is a file there"
-        if key in folders or any(
-            self._has(number, file) for file in self._state.names.below(fold_case(key) if folds else key, folded=folds).tolist()
-        ):
+        if known.is_folder(key):
             return "it is a directory there"
-        if number < len(self._state.origins):
-            opaque = self._state.tree.opaque[number]
-            if key in opaque or any(path.startswith(key + "/") for path in (*self._state.tree.whiteouts[number], *opaque)):
-                return "it is a directory there"
-        files.add(key)
-        folders.update(above)
+        known.add(key, above)
         return ""
 
-    def _files(self, path: str, folds: bool) -> list[int]:
-        names = self._state.names
-        return names.folded.get(fold_case(path), []) if folds else [file for file in [names.find(path)] if file >= 0]
-
-    def _has(self, number: int, file: int) -> bool:
-        """Whether a source has a version of a file."""
-        stacks = self._state.stacks
-        return bool((stacks.rows.sources[stacks.starts[file] : stacks.starts[file + 1]] == number).any())
+    def _known(self, number: int) -> Holdings:
+        if number not in self._sources:
+            self._sources[number] = Holdings(self._state, number)
+        return self._sources[number]
 
     def _number(self, source: int | Source) -> int:
         if isinstance(source, int):
@@ -378,12 +376,8 @@ class _Growing:
         texts = [*self._state.texts, *(Texts() for _ in range(more))]
         for number, new in self._folders.items():
             folders[number] = np.union1d(folders[number], np.array(new, np.int32)).astype(np.int32)
-        for number, (files, _) in self._new.items():
-            gone = [file + "/" for file in files if file in self._names.folders]
-            if gone:  # Directories without files give way to one.
-                paths = self._names.folder_paths
-                kept = [folder for folder in folders[number].tolist() if not any(f"{paths[folder]}/".startswith(file) for file in gone)]
-                folders[number] = np.array(kept, np.int32)
+        for number, known in self._sources.items():  # Directories without files give way to one.
+            folders[number] = known.without(self._names, folders[number])
         for number, written in self._texts.items():
             texts[number] = texts[number].extended(written)
         return replace(

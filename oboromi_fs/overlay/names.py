@@ -109,7 +109,7 @@ class Names:
         known = len(table)
         numbers = list(map(table.__getitem__, names))
         if len(table) > known:
-            self.names += islice(table, known, None)
+            self.names += [*islice(reversed(table), len(table) - known)][::-1]  # From behind: a table may be long, and names come singly.
             self._runs.append((folder, len(table) - known))
             self._forget()
         return numbers

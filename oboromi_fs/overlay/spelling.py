@@ -15,9 +15,9 @@ from oboromi_fs.overlay.stacks import Rows, Texts, joined_rows, stacked
 from oboromi_fs.paths import join, sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from oboromi_fs.overlay.cuts import Tree
+    from oboromi_fs.overlay.cuts import Cut, Tree
     from oboromi_fs.overlay.names import Names
 
 __all__ = ["respelled"]
@@ -49,6 +49,74 @@ def respelled(names: Names, tree: Tree, rows: Rows, texts: Sequence[Texts]) -> t
     """
     speller = _Speller(names, tree)
     return speller.run(rows, texts)
+
+
+class _Named:
+    """What has one name in a directory, whatever the case: looked up, not gone through, as there may be many spellings."""
+
+    def __init__(self, entries: Iterable[_Entry], whiteouts: Iterable[Cut], folds: Sequence[bool]) -> None:
+        self._folding: list[_Entry] = []
+        self._exact: dict[str, list[_Entry]] = {}
+        self._tops: dict[int, _Entry] = {}
+        self._names: dict[str, dict[int, list[str]]] = {}
+        self._cleared: set[int] = set()
+        self._gone: dict[str, dict[int, list[str]]] = {}
+        for entry in sorted(entries, key=lambda entry: sort_key(entry.path), reverse=True):
+            if folds[entry.source]:
+                self._folding.append(entry)
+                self._tops.setdefault(entry.source, entry)
+            else:
+                self._exact.setdefault(entry.path, []).append(entry)
+                parent = entry.path.rpartition("/")[0]
+                self._names.setdefault(parent, {}).setdefault(entry.source, []).append(entry.name)
+        for cut in whiteouts:
+            if cut.folds:
+                self._cleared.add(cut.source)
+            else:
+                parent, _, name = cut.path.rpartition("/")
+                self._gone.setdefault(parent, {}).setdefault(cut.source, []).append(name)
+        self._highest = {
+            directory: max((entry.source for entry in self._folding if entry.directory == directory), default=-1)
+            for directory in (False, True)
+        }
+
+    def parents(self, given: Mapping[str, int]) -> list[str]:
+        """Return which spellings of the directory may list it, in the order of the numbers they are given with."""
+        return [*given] if self._folding else sorted(given.keys() & self._names.keys(), key=given.__getitem__)
+
+    def names(self, parent: str, top: int) -> list[str]:
+        """Return the names that a spelling of the directory lists, of sources from ``top`` on."""
+        exact, gone = self._names.get(parent, {}), self._gone.get(parent, {})
+        found: dict[str, None] = {}
+        for source in sorted({*self._tops, *exact, *self._cleared, *gone}):
+            if source < top:
+                continue
+            if source in self._cleared:
+                found.clear()
+            for name in gone.get(source, ()):
+                found.pop(name, None)
+            found |= dict.fromkeys(exact.get(source, ()))
+            if source in self._tops and not found:
+                found[self._tops[source].name] = None
+        return [*found]
+
+    def entries(self, *, directory: bool) -> list[_Entry]:
+        """Return all directories, or all files."""
+        return [entry for entries in (self._folding, *self._exact.values()) for entry in entries if entry.directory == directory]
+
+    def answering(self, path: str, *, directory: bool) -> list[_Entry]:
+        """Return the directories, or the files, that answer to a spelling."""
+        return [entry for entry in (*self._folding, *self._exact.get(path, ())) if entry.directory == directory]
+
+    def reaches(self, path: str, source: int, *, directory: bool) -> bool:
+        """Whether one of them is of a source from this one on."""
+        return (
+            max(
+                self._highest[directory],
+                max((entry.source for entry in self._exact.get(path, ()) if entry.directory == directory), default=-1),
+            )
+            >= source
+        )
 
 
 class _Speller:
@@ -135,55 +203,38 @@ class _Speller:
             found.setdefault(fold_case(name), []).extend(_Entry(source, path, name, directory=True) for source in sources)
         return found
 
-    def _answering(self, entries: Iterable[_Entry], path: str) -> list[_Entry]:
-        return [entry for entry in entries if self.tree.folds[entry.source] or entry.path == path]
-
     def _respell(self, group: str) -> None:
         above = self.listed.get(group, [self.paths[folder] for folder in self.groups[group]])
-        tops = [(path, self.judge.top(path, directory=True)) for path in above]
+        tops = {path: self.judge.top(path, directory=True) for path in above}
+        places = {path: place for place, path in enumerate(above)}
         for folded, entries in self._children(group).items():
             here = join(group, folded)
-            paths = [join(path, name) for path, top in tops for name in self._names(path, top, here, entries)]
-            folders = [entry for entry in entries if entry.directory]
-            if folders:
-                top = {path: self.judge.top(path, directory=True) for path in paths}
-                seen = [path for path in paths if any(entry.source >= top[path] for entry in self._answering(folders, path))]
+            named = _Named(entries, self.judge.whiteouts(here), self.tree.folds)
+            paths = [join(path, name) for path in named.parents(places) for name in named.names(path, tops[path])]
+            if any(entry.directory for entry in entries):
+                seen = [path for path in paths if named.reaches(path, self.judge.top(path, directory=True), directory=True)]
                 if seen != [self.paths[folder] for folder in self.groups[here]]:
                     self.listed[here] = seen
-            self._keep(paths, [entry for entry in entries if not entry.directory])
+            self._keep(paths, named)
 
-    def _names(self, parent: str, top: int, here: str, entries: list[_Entry]) -> list[str]:
-        """The names that a directory lists for entries of one folded name."""
-        whiteouts = self.judge.whiteouts(here)
-        found: list[str] = []
-        for source in sorted({entry.source for entry in entries} | {cut.source for cut in whiteouts}):
-            if source < top:
-                continue
-            gone = [cut for cut in whiteouts if cut.source == source]
-            found = [name for name in found if not any(cut.matches(join(parent, name)) for cut in gone)]
-            folds = self.tree.folds[source]
-            mine = [entry for entry in entries if entry.source == source and (folds or entry.path == join(parent, entry.name))]
-            for entry in sorted(mine, key=lambda entry: sort_key(entry.path), reverse=True):
-                if entry.name not in found and not (folds and found):
-                    found.append(entry.name)
-        return found
-
-    def _keep(self, paths: list[str], files: list[_Entry]) -> None:
+    def _keep(self, paths: list[str], named: _Named) -> None:
         """Take versions of a file under the paths it is listed by; or by its own, where it is hidden by whatever it is called."""
         covered: set[_Entry] = set()
         for path in paths:
-            answering = self._answering(files, path)
+            answering = named.answering(path, directory=False)
             self._take(path, answering)
             covered.update(answering)
+        rest: dict[str, list[_Entry]] = {}
+        files = named.entries(directory=False)
+        for entry in files:
+            rest.setdefault(entry.path, []).append(entry)
         for path in dict.fromkeys(entry.path for entry in files if entry not in covered):
-            answering = self._answering(files, path)
-            top = self.judge.top(path, directory=False)
-            if all(entry.source < top for entry in answering):
-                self._take(path, answering)
+            if not named.reaches(path, self.judge.top(path, directory=False), directory=False):
+                self._take(path, named.answering(path, directory=False))
             else:
                 folder, _, name = path.rpartition("/")
                 key = self.names.add(self.names.folder(folder), [name])[0]
-                self.unlisted += [(key, entry.source, -1) for entry in files if entry.path == path]
+                self.unlisted += [(key, entry.source, -1) for entry in rest[path]]
 
     def _take(self, path: str, entries: list[_Entry]) -> None:
         if not entries:

@@ -255,3 +255,14 @@ def test_a_version_is_mounted_where_its_source_is() -> None:
     found = index.winner("x/y/c")
     assert found is not None
     assert found.original_path == "c"
+
+
+def test_V16_a_folding_source_cannot_have_a_directory_in_the_place_of_a_file_in_any_case() -> None:
+    index = ProviderIndex.build([layer("base", "z"), Layer(MemoryFs({"D/.wh.x": b"", "a": b""}, dirs=["E/e"]), "mod", case="fold")])
+    for pushes in ([("d", 1)], [("A/x", 1)], [("n/m", 1), ("N", 1)], [("n", 1), ("N/m", 1)]):
+        with pytest.raises(LayerError, match="cannot be put into it"):
+            index.push_provider_batch(pushes)
+    assert index.keys() == ("a", "z")
+    index.push_provider("e", 1)
+    folders = index.state.tree.folders[1].tolist()
+    assert sorted(index.state.names.folder_paths[folder] for folder in folders) == ["", "D"]
