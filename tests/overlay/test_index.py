@@ -331,6 +331,11 @@ def test_V21_provenance_with_digests_where_asked_for() -> None:
         list(lists(["a"]).provenance(hash=True))
 
 
+def test_V21_a_source_of_several_spellings_is_one_provider() -> None:
+    index = ProviderIndex.build([loose("low", "a.TXT", case="fold"), loose("mod", "A.txt", "a.txt", "B", "b", case="fold")])
+    assert [(each.winner.key, each.provider_count) for each in index.provenance()] == [("a.txt", 2), ("b", 1)]
+
+
 # Listing layers of the host
 
 
