@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PatternError", "matching"]
 
-_UNESCAPED = re.compile(r"\\.|\[\^?\]?[^\]]*\]", re.DOTALL)
-_REPEATS = re.compile(r"[*+{]|(?<![(*+?}])\?")
-"""What repeats, or may be left out, which is tried both ways as well; not the mark of a group, nor that of a reluctant repeat."""
+_CHOICES = re.compile(r"[*+?{|]")
+"""What the engine may have to go back to. Where these stand for themselves they are counted as well: that costs a process, and no more."""
+_STEPS = 10**10
+"""Steps that one choice may cost in this process: a few seconds."""
 _CHILD = """
 import json, re, sys
 pattern, paths = json.load(sys.stdin)
@@ -47,7 +48,8 @@ def matching(pattern: str, paths: Sequence[str], *, seconds: float = 30.0) -> li
     """Return the paths in which a regular expression is found, whatever the case of letters.
 
     Python's engine goes back and tries again, which for some expressions, such as ``(a+)+$``, takes longer than there is time. One that
-    repeats what repeats, or repeats more than twice, is therefore searched for in a process of its own, which is ended after a while.
+    leaves more than one choice is therefore searched for in a process of its own, which is ended after a while; and so is one that
+    leaves a single choice, where paths are so long that to try it from each place takes too long.
 
     Args:
         pattern: As :mod:`re` has it; not anchored.
@@ -65,8 +67,8 @@ def matching(pattern: str, paths: Sequence[str], *, seconds: float = 30.0) -> li
         search = re.compile(pattern, re.IGNORECASE).search
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(pattern, f"is no regular expression: {error}") from None
-    bare = _UNESCAPED.sub("", pattern)
-    if len(_REPEATS.findall(bare)) <= 2 and not re.search(r"\)[*+{?]", bare):
+    choices = len(_CHOICES.findall(pattern))
+    if not choices or (choices == 1 and sum(len(path) ** 2 for path in paths) <= _STEPS):
         return [path for path in paths if search(path)]
     words = [sys.executable, "-I", "-S", "-c", _CHILD]
     try:

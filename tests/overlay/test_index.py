@@ -457,10 +457,26 @@ def test_unsafe_keys_are_not_pushed() -> None:
         lists(["a"]).push_provider("../b", 0)
 
 
-def test_V13_what_may_be_left_out_many_times_is_ended_as_well() -> None:
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("a?" * 40 + "a" * 40 + "$", "a" * 40 + "!"),
+        ("(a|a)" * 40 + "$", "a" * 40 + "!"),
+        (r"[\][]" + "a*" * 40 + "b]", "[" + "a" * 400),
+        ("(?#[)" + "a*" * 40 + "b(?#])", "a" * 400),
+        ("(?x)#[\n" + "a*" * 40 + "b#]", "a" * 400),
+        ("a*a*a*b", "a" * 4000),
+        ("a*b", "a" * 200_000),
+    ],
+)
+def test_V13_what_leaves_too_many_choices_is_ended(pattern: str, path: str) -> None:
     with pytest.raises(PatternError, match="takes longer than"):
-        matching("a?" * 40 + "a" * 40 + "$", ["a" * 40 + "!"], seconds=0.5)
+        matching(pattern, [path], seconds=0.2)
+
+
+def test_V13_what_may_be_left_out_is_found() -> None:
     assert matching("a?b??(?:c)$", ["bc", "x"]) == ["bc"]
+    assert matching("b?c|x", ["c", "X", "b"]) == ["c", "X"]
 
 
 def test_V9_many_clashes_in_one_source_are_settled() -> None:
