@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oboromi_fs import HostFs, LayerError, MemoryFs, NotThisFormatError, OboromiFsError, UnionFs, UnsafePathError
-from oboromi_fs.overlay.archives import resolve_archives
 from oboromi_fs.overlay.index import ProviderIndex
 from oboromi_fs.overlay.layer import Layer
 from oboromi_fs.overlay.listing import list_layer
@@ -19,7 +18,7 @@ from oboromi_fs.overlay.providers import Source
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oboromi_fs.protocols import DirEntry, FileSystem, Storage
+    from oboromi_fs.protocols import DirEntry
 
 
 SKYRIM: Any = "skyrim"
@@ -183,25 +182,6 @@ def test_V10_pushing_a_directory_raises_instead_and_changes_nothing() -> None:
         index.push_directory(Layer(Broken({"bad/x": b"", "good/b": b""}), "mod"))
     assert index.keys() == ("good/a",)
     assert len(index.sources) == 1
-
-
-def test_V11_archives_in_a_list_are_found_through_the_union_and_known_by_content() -> None:
-    def open_container(storage: Storage) -> FileSystem:
-        data = storage[:].tobytes()
-        if not data.startswith(b"PACK"):
-            raise NotThisFormatError("is no pack", what="pack")
-        return MemoryFs({data[4:].decode(): b"inside"})
-
-    low = Layer(MemoryFs({"Data/Main.txt": b"PACKold", "data/notes.bsa": b"text"}), "low", case="fold")
-    high = Layer(MemoryFs({"data/main.TXT": b"PACKnew"}), "high", case="fold")
-    found = resolve_archives(ProviderIndex.build([low, high]), ["DATA/main.txt", "data/notes.bsa", "data/gone.bsa"], open_container)
-    assert [(layer.name, layer.kind, layer.path, layer.case) for layer in found.layers] == [
-        ("DATA/main.txt", "archive", "high/data/main.TXT", "fold")
-    ]
-    assert [(each.kind, each.path) for each in found.skipped] == [("damaged", "data/notes.bsa"), ("ignored", "data/gone.bsa")]
-    assert ProviderIndex.build([low, high, *found.layers], profile="openmw").winner("new") is not None
-    exact = resolve_archives(MemoryFs({"a.pack": b"PACKx"}), ["a.pack", "b.pack"], open_container)
-    assert [layer.path for layer in exact.layers] == ["a.pack"]
 
 
 # Lookup
