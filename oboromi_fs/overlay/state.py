@@ -1,4 +1,19 @@
-"""All that an index knows, at one moment. It never changes: what changes an index makes another."""
+"""All that an index knows, at one moment. It never changes: what changes an index makes another.
+
+What holds of every state:
+
+- Sources are numbered low to high. Their numbers are places in ``origins``, ``texts`` and each column of ``tree``, and the ``sources`` of
+  rows; a source that is removed leaves its place empty.
+- A row is a version of a file. Its key is a number of ``names``, which may know files without any row. ``spelled`` is -1 where the source
+  spells the path as the key is; else it is a place in the ``texts`` of its source.
+- ``rows`` are in the order of keys, then of sources; those of one key and one source are spellings of it, of which the last counts: the
+  last by its bytes, or, in the mode ``mixed``, the one that is the key, if one is. What is hidden of a stack
+  is its beginning: the last row wins.
+- In the mode ``mixed`` one file of a source may have rows under several keys, with one spelling; they come and go together.
+- ``aside`` are rows that do not count: in no order, by keys that ``names`` knows. ``all_rows`` are ``rows`` and then those, so that the
+  number of a row of ``rows`` is its number there, too. What makes a state anew starts from ``all_rows``, as what is aside may come back.
+- Row numbers are good for the state they were asked of, and no other; numbers of files and sources stay as a state grows.
+"""
 
 from __future__ import annotations
 

@@ -72,6 +72,25 @@ def test_so_they_are_where_some_layers_fold_case_and_others_do_not(models: list[
     check(ProviderIndex.build(real_layers(models)), models)
 
 
+@given(stacks().filter(clean))
+def test_rows_are_in_the_order_that_a_state_promises(models: list[ModelLayer]) -> None:
+    state = ProviderIndex.build(real_layers(models)).state
+    rows = state.rows
+    found: dict[tuple[int, int], list[str]] = {}
+    for row, spelled in enumerate(rows.spelled.tolist()):
+        path = state.names.path(int(rows.keys[row]))
+        assert (state.spelled(row) == path) == (spelled == -1)
+        found.setdefault((int(rows.keys[row]), int(rows.sources[row])), []).append(state.spelled(row))
+    assert [*found] == sorted(found)
+    for (number, _), spellings in found.items():
+        path = state.names.path(number)
+        assert spellings == sorted(spellings, key=lambda each: (state.mode == "mixed" and each == path, m.raw(each)))
+    everything = state.all_rows
+    assert everything.keys[: len(rows)].tolist() == rows.keys.tolist()
+    assert len(everything) == len(rows) + len(state.aside)
+    assert all(number < len(state.names) for number in state.aside.keys.tolist())
+
+
 def without(model: ModelLayer, gone: Callable[[str], bool]) -> ModelLayer:
     """A layer without some files; its directories stay."""
     paths = [path for path in model.files if gone(model.place(path))]
