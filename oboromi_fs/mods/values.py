@@ -1,0 +1,119 @@
+"""What is found where a tool keeps mods: mods, their parts, and what is to be said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Installed", "Mod", "Notice", "Part", "PartKind", "Reason"]
+
+PartKind: TypeAlias = Literal[
+    "romfs",
+    "romfs.bin",
+    "romfs_ext",
+    "exefs",
+    "exefs.nsp",
+    "manual_html",
+    "cheats",
+    "exefs_patches",
+    "nro_patches",
+    "kip_patches",
+    "flags",
+]
+"""What a part of a mod is for: the name it has where tools look for it."""
+
+Reason: TypeAlias = Literal[
+    "case",  # The tool asks for another case of letters.
+    "name",  # The tool knows no such name there.
+    "place",  # The tool does not look there.
+    "unsupported",  # The tool has no such thing.
+    "kind",  # A file where a folder is needed, or the other way round.
+    "empty",  # Nothing is in it, and the tool takes that as nothing.
+    "disabled",  # Switched off.
+    "shadowed",  # Something stronger has the same.
+    "build",  # A patch of another build than the module's.
+    "damaged",  # It cannot be read as what it is.
+    "lost",  # Its effect is not what was meant: a rule of the tool changes it.
+    "state",  # A state file is damaged, or contradicts itself.
+    "path",  # No target can hold the path.
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a tool passes over, or does otherwise than its author meant.
+
+    Attributes:
+        reason: Why, as programs tell it apart.
+        path: What it is about, below the root that was searched.
+        text: Why, as a person reads it.
+        mod: Name of the mod it belongs to; ``""`` where to none.
+        ignored: Whether the tool loads nothing of it; else it is a remark about what it does load.
+    """
+
+    reason: Reason
+    path: str
+    text: str
+    mod: str = ""
+    ignored: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {"reason": self.reason, "path": self.path, "mod": self.mod, "ignored": self.ignored, "text": self.text}
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing in a mod that a tool loads: a folder, or one file for all. ``path`` is below the root that was searched."""
+
+    kind: PartKind
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mod:
+    """What can be added or taken away as one.
+
+    Attributes:
+        name: What the tool calls it.
+        path: Its folder, below the root that was searched.
+        parts: What is in it.
+        enabled: Whether the tool loads it; why not, is in the notices.
+    """
+
+    name: str
+    path: str
+    parts: tuple[Part, ...]
+    enabled: bool = True
+
+    def of_kind(self, *kinds: PartKind) -> Iterator[Part]:
+        """Yield its parts of these kinds, in order."""
+        return (part for part in self.parts if part.kind in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What a tool finds for one title.
+
+    Attributes:
+        profile: The tool's profile.
+        title_id: The title whose mods these are.
+        mods: From the weakest to the strongest: of two that have the same file, the later wins.
+        notices: What is passed over, and why.
+    """
+
+    profile: str
+    title_id: int
+    mods: tuple[Mod, ...] = ()
+    notices: tuple[Notice, ...] = field(default=())
+
+    @property
+    def enabled(self) -> tuple[Mod, ...]:
+        """The mods that are loaded, weakest first."""
+        return tuple(mod for mod in self.mods if mod.enabled)
