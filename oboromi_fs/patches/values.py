@@ -1,0 +1,70 @@
+"""A patch as a value: runs of bytes, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+__all__ = ["MAX_RECORD", "MAX_TOTAL", "Patch", "PatchFormat", "Record", "Remark"]
+
+PatchFormat: TypeAlias = Literal["IPS", "IPS32", "pchtxt"]
+
+MAX_RECORD = 0xFFFF
+"""Bytes of one record: its size has 16 bits."""
+MAX_TOTAL = 512 << 20
+"""Bytes that one patch may write: no executable is larger."""
+
+
+class Record(NamedTuple):
+    """Bytes to write at an offset. A run holds its one byte, and ``run`` tells how often it is written; else ``run`` is 0."""
+
+    offset: int
+    data: bytes
+    run: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes are written."""
+        return self.run or len(self.data)
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last byte."""
+        return self.offset + self.size
+
+    def part(self, start: int, stop: int) -> bytes:
+        """Return the bytes that go to offsets ``start..stop``, which lie in the record."""
+        return self.data * (stop - start) if self.run else self.data[start - self.offset : stop - self.offset]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {"offset": self.offset, "size": self.size, "data": self.data.hex(), "run": bool(self.run)}
+
+
+class Remark(NamedTuple):
+    """Something about a patch that its author should know. ``line`` counts from 1; 0 where there are no lines."""
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch of one module.
+
+    Attributes:
+        format: What it was read from.
+        records: In the order they are applied: of two that write one byte, the later wins.
+        build_id: The build it is for, as the patch itself says; ``""`` where it does not (IPS: its file name says).
+        titles: Titles of the parts of a pchtxt that are switched on.
+        remarks: What was passed over, and what other tools would read otherwise.
+    """
+
+    format: PatchFormat
+    records: tuple[Record, ...]
+    build_id: str = ""
+    titles: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
