@@ -1,0 +1,91 @@
+"""Executables as patches see them: what their offsets count in, and the patched file.
+
+Offsets for an NSO count in its uncompressed form: the header of 0x100 bytes and the memory image. Those for an NRO or KIP count in the
+file, that of a KIP uncompressed. Headers are protected. Anything else is patched as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_formats.nso import NSO_HEADER, NSO_MAGIC
+from oboromi_fs._decode import encode
+from oboromi_fs.base import MemoryStorage
+from oboromi_fs.executables import Kip, Nro, Nso
+from oboromi_fs.patches.applying import PatchedStorage
+from oboromi_fs.storage.concat import ConcatStorage
+from oboromi_fs.storage.deferred import DeferredStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oboromi_fs.patches.values import Record
+    from oboromi_fs.protocols import Storage
+
+__all__ = ["Module", "module_of", "patched_module"]
+
+_NSO = NSO_HEADER.size
+_NRO = 0x80
+_KIP = 0x100
+
+
+class Module(NamedTuple):
+    """What a patch of an executable is applied to.
+
+    Attributes:
+        kind: ``"NSO" "NRO" "KIP"``, or ``"file"`` where it is no executable.
+        image: What offsets count in.
+        protected: Bytes of header at its start that no patch changes.
+        module_id: Its build id, 32 bytes; empty where it has none.
+        nso: The executable, if it is an NSO.
+    """
+
+    kind: str
+    image: Storage
+    protected: int = 0
+    module_id: bytes = b""
+    nso: Nso | None = None
+
+
+def module_of(storage: Storage) -> Module:
+    """Recognise an executable. Of an NSO only the header is read.
+
+    Raises:
+        CorruptError: It is one, and broken.
+    """
+    magic = storage[:0x14].tobytes()
+    if magic[:4] == NSO_MAGIC:
+        nso = Nso(storage)
+        return Module("NSO", nso.uncompressed(), _NSO, nso.module_id, nso)
+    if magic[0x10:] == b"NRO0":
+        nro = Nro(storage)
+        return Module("NRO", storage, _NRO, nro.module_id)
+    if magic[:4] == b"KIP1":
+        return Module("KIP", Kip(storage).uncompressed(), _KIP)
+    return Module("file", storage)
+
+
+def patched_module(module: Module, records: Sequence[Record]) -> Storage:
+    """Return the executable with records applied, uncompressed; of an NSO with the hashes that a loader checks.
+
+    Nothing is read before the result is.
+
+    Args:
+        module: The executable.
+        records: Inside its image, in order: of two that write one byte, the later wins.
+    """
+    image = PatchedStorage(module.image, records)
+    if module.nso is None:
+        return image
+    body = image.window(_NSO, image.size)
+    header = DeferredStorage(_NSO, lambda: MemoryStorage(_header(module, image), "NSO header"), "Rehashed", "patched")
+    return ConcatStorage([header, body]) if body.size else header
+
+
+def _header(module: Module, image: Storage) -> bytes:
+    """The header of the uncompressed form, with the segments' hashes as they are once patched."""
+    nso = Nso(module.image)
+    hashes = tuple(hashlib.sha256(image[segment.file_offset : segment.file_offset + segment.size]).digest() for segment in nso.segments)
+    return encode(NSO_HEADER, replace(nso.header, hashes=hashes))

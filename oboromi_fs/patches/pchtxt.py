@@ -1,0 +1,252 @@
+"""pchtxt, patches as text. Source: the IPSwitch program, whose reading is the reference; yuzu and Ryujinx read some lines otherwise."""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from oboromi_fs.errors import CorruptError, NotThisFormatError
+from oboromi_fs.patches.values import MAX_RECORD, MAX_TOTAL, Patch, Record, Remark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from oboromi_fs.patches.buildids import Dialect
+
+__all__ = ["encode_pchtxt", "parse_pchtxt"]
+
+_WHAT = "pchtxt"
+_MOST = 64 << 20
+"""Bytes of a pchtxt: more is none."""
+_LONGEST = 0x40000
+"""Characters of a line: the longest record has half as many bytes."""
+_LAST_OFFSET = 0xFFFFFFFF
+_SHORTEST = 11
+"""Characters of the shortest record: an offset, a space, and a byte."""
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_ID = re.compile(r"@nsobid-([0-9a-f]*)", re.IGNORECASE)
+_VALUE_LINE = re.compile(r"[0-9A-Fa-f]{8}.(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)")
+
+
+@dataclass
+class _Reading:
+    """What was read so far."""
+
+    dialect: Dialect
+    records: list[Record] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    titles: list[str] = field(default_factory=list)
+    build_id: str = ""
+    enabled: bool = False
+    shift: int = 0
+    comment: str = ""
+    total: int = 0
+
+    def tell(self, line: int, text: str) -> None:
+        self.remarks.append(Remark(line, text))
+
+
+def parse_pchtxt(data: bytes, dialect: Dialect = "neutral", *, source: str = "") -> Patch:
+    """Read a patch as a tool does.
+
+    Neutral is what authors mean, and IPSwitch reads: blank lines and comments inside a patch do not end it, a string ends with a NUL. Of
+    yuzu and Ryujinx their own readings are followed (the build id's line, blank lines, comments, the NUL, the order); what is lost by
+    that, is told in the remarks.
+
+    Args:
+        data: The text, in UTF-8; other bytes are kept as they are.
+        dialect: Whose reading. Atmosphere reads none: it is taken as neutral.
+        source: What error messages call it.
+
+    Raises:
+        NotThisFormatError: No build id is given where the tool looks for it.
+        CorruptError: A record reaches over 32 bits, or the lines are longer than any real ones.
+
+    Example:
+        >>> patch = parse_pchtxt(b"@nsobid-00AA\\n@flag offset_shift 0x100\\n@enabled\\n00000010 1F2003D5\\n")
+        >>> patch.build_id, patch.records[0].offset, patch.records[0].data.hex()
+        ('00AA', 272, '1f2003d5')
+    """
+    if len(data) > _MOST:
+        raise CorruptError(f"has {len(data)} bytes, a patch has fewer than {_MOST}", what=_WHAT, source=source)
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    reading = _Reading(dialect)
+    first = _build_id(lines, reading, source)
+    for number, line in enumerate(lines[first:], first + 1):
+        if len(line) > _LONGEST:
+            raise CorruptError(f"line {number} has {len(line)} characters, {_LONGEST} are the most", what=_WHAT, source=source)
+        if not _line(reading, number, line, source):
+            break
+    records = reading.records
+    if dialect in ("yuzu", "ryujinx"):
+        records = sorted(records, key=lambda record: record.offset)
+    return Patch("pchtxt", tuple(records), reading.build_id, tuple(dict.fromkeys(reading.titles)), tuple(reading.remarks))
+
+
+def _build_id(lines: list[str], reading: _Reading, source: str) -> int:
+    """Find the build id, and return the number of lines that are done with."""
+    dialect = reading.dialect
+    if dialect == "yuzu":
+        given = [line for line in lines if line.startswith("@nsobid-")]
+        if not given:
+            raise NotThisFormatError("no line gives the build id with @nsobid-", what=_WHAT, source=source)
+        reading.build_id = given[-1].removeprefix("@nsobid-").rstrip()
+        return 0
+    first = 0
+    if dialect != "ryujinx" and lines[0][:2].lower() in ("@b", "@l"):
+        first = 1
+    found = _ID.match(lines[first]) if first < len(lines) else None
+    if found is None:
+        line = next((number for number, line in enumerate(lines, 1) if _ID.match(line)), 0)
+        where = f"the build id stands on line {line}, and must be on the first" if line else "no line gives the build id with @nsobid-"
+        if dialect == "neutral" and line:
+            reading.tell(line, where + "; Ryujinx does not load this")
+            reading.build_id = _ID.match(lines[line - 1]).group(1)  # type: ignore[union-attr]  # It was found there.
+            return 0
+        raise NotThisFormatError(where, what=_WHAT, source=source)
+    reading.build_id = lines[first][len("@nsobid-") :].rstrip() if dialect == "ryujinx" else found.group(1)
+    if dialect == "neutral" and lines[first][found.end() :].strip():
+        reading.tell(first + 1, "something follows the build id: yuzu and Ryujinx do not recognise it then")
+    return first + 1
+
+
+def _line(reading: _Reading, number: int, line: str, source: str) -> bool:
+    """Read one line; return whether to go on."""
+    if reading.dialect == "ryujinx" and not line.startswith("/"):
+        line = line.partition("/")[0]
+    if line.startswith("@"):
+        return _command(reading, number, line)
+    if reading.enabled and _ends(reading.dialect, line):
+        reading.enabled = False
+        what = "a blank line" if not line.strip() else f"a line of under {_SHORTEST} characters"
+        reading.tell(number, f"{what} ends the patch: what follows is not read until the next @enabled")
+        return True
+    if line.startswith("#"):
+        return True
+    if line.startswith("/"):
+        reading.comment = line.lstrip("/").strip()
+        if reading.enabled and reading.dialect == "yuzu":
+            reading.tell(number, "a comment inside a patch: yuzu takes it for a record")
+        return True
+    if not reading.enabled:
+        return True
+    if len(line) < _SHORTEST:
+        if line.strip():
+            reading.tell(number, f"{line!r} is no record, which takes 8 hexadecimal digits, a space and a value")
+        return True
+    _record(reading, number, line, source)
+    return True
+
+
+def _ends(dialect: Dialect, line: str) -> bool:
+    """Whether a line that is no command ends a patch, as none does in the reference."""
+    return (dialect == "yuzu" and len(line) < _SHORTEST) or (dialect == "ryujinx" and not line.strip())
+
+
+def _command(reading: _Reading, number: int, line: str) -> bool:
+    letter = line[1:2].lower()
+    word = line.split(maxsplit=1)[0].lower()
+    if letter == "s":
+        return False
+    if letter == "e":
+        reading.enabled = True
+        reading.titles.append(reading.comment)
+    elif letter == "f":
+        _flag(reading, number, line)
+    elif word.startswith("@nsobid-") or word in ("@little-endian", "@big-endian"):
+        pass
+    else:
+        reading.enabled = False
+        if word != "@disabled":
+            reading.tell(number, f"{word} is unknown, and switches the patch off")
+    return True
+
+
+def _flag(reading: _Reading, number: int, line: str) -> None:
+    words = line.split()
+    if len(words) >= 2 and words[1] == "offset_shift":
+        given = _NUMBER.match(words[2]) if len(words) > 2 else None
+        if given is None:
+            reading.tell(number, "offset_shift takes a number, such as 0x100")
+            return
+        text = given.group(0)
+        digits = text.lstrip("+-")
+        octal = digits.startswith("0") and digits.isdigit() and len(digits) > 1
+        if octal and not set(digits) <= set(string.octdigits):
+            reading.tell(number, f"{text} begins with 0, which makes it octal, and has other digits")
+            return
+        reading.shift = int(text, 8) if octal else int(text, 0)
+    elif len(words) < 2 or words[1] != "print_values":
+        reading.tell(number, f"the flag {words[1] if len(words) > 1 else ''!r} is unknown")
+
+
+def _record(reading: _Reading, number: int, line: str, source: str) -> None:
+    found = _VALUE_LINE.match(line)
+    if found is None:
+        reading.tell(number, "is no record: the first 8 characters are not all hexadecimal digits")
+        return
+    value = found.group(1)
+    data = _text(value, reading.dialect) if value.startswith('"') else _hex(value)
+    if data is None:
+        reading.tell(number, "the value is neither an even number of hexadecimal digits nor a text in quotes")
+        return
+    offset = int(line[:8], 16) + reading.shift
+    if not 0 <= offset <= _LAST_OFFSET - len(data) + 1:
+        problem = f"line {number} writes {len(data)} bytes at {offset:#x}, offsets go from 0 to {_LAST_OFFSET:#x}"
+        raise CorruptError(problem, what=_WHAT, source=source)
+    if len(data) > MAX_RECORD:
+        raise CorruptError(f"line {number} has {len(data)} bytes, {MAX_RECORD} are the most", what=_WHAT, source=source)
+    reading.total += len(data)
+    if reading.total > MAX_TOTAL:
+        raise CorruptError(f"line {number}: more than {MAX_TOTAL:#x} bytes are written", what=_WHAT, source=source)
+    reading.records.append(Record(offset, data))
+
+
+def _hex(value: str) -> bytes | None:
+    end = next((at for at, char in enumerate(value) if char in " /\t"), len(value))
+    digits = value[:end]
+    if not digits or len(digits) % 2 or any(char not in string.hexdigits for char in digits):
+        return None
+    return bytes.fromhex(digits)
+
+
+def _text(value: str, dialect: Dialect) -> bytes | None:
+    """The bytes of a text in quotes, with the NUL that ends it; None where the quote is never closed."""
+    out: list[str] = []
+    at = 1
+    while at < len(value):
+        char = value[at]
+        if char == '"':
+            end = "" if dialect == "yuzu" else "\0"
+            return ("".join(out) + end).encode("utf-8", "surrogateescape")
+        if char == "\\" and at + 1 < len(value):
+            at += 1
+            char = _ESCAPES.get(value[at], "?" if dialect == "ryujinx" and value[at] not in "\"'\\" else value[at])
+        out.append(char)
+        at += 1
+    return None
+
+
+def encode_pchtxt(build_id: str, records: Iterable[Record], *, title: str = "", shift: int = 0) -> str:
+    """Write a patch as text.
+
+    Args:
+        build_id: The build it is for, as hexadecimal digits.
+        records: In order; runs are written out.
+        title: Its title.
+        shift: What is subtracted from every offset, and added back by readers: 0x100 makes offsets those of the loaded image.
+    """
+    lines = [f"@nsobid-{build_id}", f"# {title}" if title else "", f"@flag offset_shift {shift:#x}" if shift else ""]
+    lines += [f"// {title}" if title else "", "@enabled"]
+    plain: list[str] = []
+    for record in records:
+        offset = record.offset - shift
+        plain += [
+            f"{offset + at - record.offset:08X} {record.part(at, min(at + 0x4000, record.end)).hex().upper()}"
+            for at in range(record.offset, record.end, 0x4000)
+        ]
+    return "\n".join([line for line in lines if line] + plain) + "\n"
