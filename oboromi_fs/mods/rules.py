@@ -98,7 +98,7 @@ def _rule(winner: Role | None, other: Role | None) -> str:
         return "replacement-over-partition"
     if winner == "romfs" and other == "romfs.bin":
         return "loose-over-container"
-    if winner == other or other not in ("game",):
+    if winner == other or other != "game":
         return "mod-order"
     return "container-over-game" if winner == "romfs.bin" else "mod-over-game"
 

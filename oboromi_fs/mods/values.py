@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Installed", "Mod", "Notice", "Part", "PartKind", "Reason"]
+__all__ = ["Installed", "Mod", "Notice", "Part", "PartKind", "ProfileName", "Reason"]
+
+ProfileName: TypeAlias = Literal["atmosphere", "yuzu", "ryujinx", "plain"]
+"""Whose rules: a tool's, or the plain ones, which take whatever any tool does, the later mod winning."""
 
 PartKind: TypeAlias = Literal[
     "romfs",
@@ -108,7 +111,7 @@ class Installed:
         notices: What is passed over, and why.
     """
 
-    profile: str
+    profile: ProfileName
     title_id: int
     mods: tuple[Mod, ...] = ()
     notices: tuple[Notice, ...] = field(default=())

@@ -1,0 +1,144 @@
+"""ExeFS layers: replaced modules, stubs, ``exefs.nsp``, and the patches that act on the result."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_fs.errors import OboromiFsError
+from oboromi_fs.mods.names import MODULES, NPDM
+from oboromi_fs.mods.places import ModLayer
+from oboromi_fs.mods.rules import RULES
+from oboromi_fs.overlay import Layer, UnionFs
+from oboromi_fs.overlay.markers import OPAQUE, PREFIX
+from oboromi_fs.paths import join
+from oboromi_fs.storage.deferred import DeferredStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from oboromi_fs.mods.game import Game
+    from oboromi_fs.mods.places import Shelf
+    from oboromi_fs.mods.values import Mod, Part
+    from oboromi_fs.protocols import FileSystem, Storage
+
+__all__ = ["exefs_layers"]
+
+_AT = "exefs"
+_STUB = ".stub"
+_PATCHES = (".ips", ".pchtxt")
+_STUBBING = ("atmosphere", "ryujinx", "plain")
+"""Profiles of tools that read stubs in an exefs folder."""
+
+
+class _Picked(NamedTuple):
+    """What an exefs folder holds: modules that replace the game's, and names of those it hides."""
+
+    mod: Mod
+    part: Part
+    files: dict[str, Storage]
+    stubs: list[str]
+
+
+def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) -> list[ModLayer]:
+    """Return the layers of the ExeFS, lowest first.
+
+    Args:
+        shelf: Where the mods are kept.
+        mods: Weakest first.
+        game: The title.
+        profile: Name of the tool's profile.
+    """
+    rules = RULES[profile]
+    made: list[ModLayer] = []
+    if game.exefs is not None:
+        made.append(ModLayer(Layer(game.exefs, "game exefs", at=_AT, path=game.path or "game exefs"), "game"))
+    known = _names_in(game.exefs)
+    picked = {id(part): _pick(shelf, mod, part, known, profile) for mod in mods for part in mod.of_kind("exefs")}
+    if rules.replacements_above_stubs:
+        made += [each for mod in mods for each in _partitions(shelf, mod)]
+        for one in picked.values():
+            made += _stubs(shelf, one)
+        for one in picked.values():
+            made += _replacements(shelf, one)
+    else:
+        for mod in mods:
+            made += _partitions(shelf, mod)
+            for part in mod.of_kind("exefs"):
+                made += _stubs(shelf, picked[id(part)])
+                made += _replacements(shelf, picked[id(part)])
+    return [*made, *_patched_modules(shelf, mods, made, profile)]
+
+
+def _names_in(exefs: FileSystem | None) -> set[str]:
+    """Names that are loaded: those every loader knows, and whatever the game has."""
+    names = {*MODULES, NPDM}
+    if exefs is not None:
+        with suppress(OboromiFsError, OSError):  # The layer of the game tells it.
+            names.update(entry.name for entry in exefs.read_dir(""))
+    return names
+
+
+def _pick(shelf: Shelf, mod: Mod, part: Part, known: set[str], profile: str) -> _Picked:
+    """Sort what is in an exefs folder. What no loader asks for has a notice already, from whoever found the mod."""
+    files: dict[str, Storage] = {}
+    stubs: list[str] = []
+    for entry in shelf.root.read_dir(part.path):
+        name, path = entry.name, join(part.path, entry.name)
+        if entry.kind == "directory" or name.endswith(_PATCHES):
+            continue
+        if name.endswith(_STUB) and name.removesuffix(_STUB) in known:
+            if profile in _STUBBING:
+                stubs.append(name.removesuffix(_STUB))
+        elif name in known:
+            files[name] = DeferredStorage(entry.size, partial(shelf.root.storage, path), "File")
+    for name in stubs:
+        if name in files:
+            text = f"{name} is in the same folder, and a replaced module wins over a stub"
+            shelf.tell("shadowed", join(part.path, name + _STUB), text, mod)
+    return _Picked(mod, part, files, [name for name in stubs if name not in files])
+
+
+def _partitions(shelf: Shelf, mod: Mod) -> Iterator[ModLayer]:
+    """Layers of whole partitions, which hide everything below."""
+    from oboromi_fs.backends.memory import MemoryFs
+    from oboromi_fs.backends.nsp import NspArchive
+
+    for part in mod.of_kind("exefs.nsp"):
+        fs = shelf.archive(mod, part, NspArchive)
+        if fs is None:
+            continue
+        files: dict[str, Storage | bytes] = {entry.name: fs.storage(entry.name) for entry in fs.read_dir("")}
+        whole = MemoryFs({**files, OPAQUE: b""})
+        yield shelf.layer(whole, "exefs.nsp", name=f"{mod.name} exefs.nsp", path=part.path, at=_AT, markers=True)
+
+
+def _stubs(shelf: Shelf, picked: _Picked) -> Iterator[ModLayer]:
+    from oboromi_fs.backends.memory import MemoryFs
+
+    if picked.stubs:
+        fs = MemoryFs({PREFIX + name: b"" for name in picked.stubs})
+        yield shelf.layer(fs, "stub", name=f"{picked.mod.name} stubs", path=picked.part.path, at=_AT, markers=True)
+
+
+def _replacements(shelf: Shelf, picked: _Picked) -> Iterator[ModLayer]:
+    from oboromi_fs.backends.memory import MemoryFs
+
+    if picked.files:
+        yield shelf.layer(MemoryFs(picked.files), "exefs", name=f"{picked.mod.name} exefs", path=picked.part.path, at=_AT)
+
+
+def _patched_modules(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer], profile: str) -> Iterator[ModLayer]:
+    """The layer of modules that patches act on."""
+    ordered = list(reversed(mods)) if RULES[profile].patches_first_wins else list(mods)
+    if not any(True for mod in ordered for _ in mod.of_kind("exefs_patches", "exefs")):
+        return
+    from oboromi_fs.mods.patched import patched_modules
+
+    union = UnionFs([each.layer for each in below], forgiving=True)
+    files = patched_modules(shelf, union, ordered, profile)
+    if files:
+        from oboromi_fs.backends.memory import MemoryFs
+
+        yield shelf.layer(MemoryFs(files), "patches", name="patches", path="", at=_AT)

@@ -1,0 +1,54 @@
+"""Names that loaders ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from oboromi_fs.mods.values import PartKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from oboromi_fs.protocols import DirEntry
+
+__all__ = ["FOLDERS", "MODULES", "NPDM", "PARTS", "did_you_mean", "find_name", "is_module", "of_fold"]
+
+MODULES = ("rtld", "main", *(f"subsdk{number}" for number in range(10)), "sdk")
+"""Modules of an ExeFS, in the order in which they are loaded."""
+NPDM = "main.npdm"
+
+PARTS: tuple[PartKind, ...] = get_args(PartKind)
+FOLDERS: frozenset[str] = frozenset(PARTS) - {"romfs.bin", "exefs.nsp"}
+"""Parts that are folders; the others are files."""
+
+
+def is_module(name: str) -> bool:
+    """Whether a file of an ExeFS is one that loaders look for code in."""
+    return name in MODULES
+
+
+def of_fold(entries: Iterable[DirEntry]) -> Mapping[str, DirEntry]:
+    """Return entries by their names in lower case; of several that differ in case alone, the first."""
+    found: dict[str, DirEntry] = {}
+    for entry in entries:
+        found.setdefault(entry.name.lower(), entry)
+    return found
+
+
+def find_name(entries: Iterable[DirEntry], name: str, *, fold: bool) -> DirEntry | None:
+    """Return the entry of a name: the one spelled so, else, where case is folded, the first that differs in case alone."""
+    near = None
+    for entry in entries:
+        if entry.name == name:
+            return entry
+        if near is None and entry.name.lower() == name.lower():
+            near = entry
+    return near if fold else None
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a hint at the nearest of some names, to be put behind a message; ``""`` where none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), list(names), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,79 @@
+"""The folder that mods are kept in, and layers made of what is in there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_fs.backends.host import HostFs
+from oboromi_fs.base import SubFs
+from oboromi_fs.errors import OboromiFsError
+from oboromi_fs.mods.values import Notice
+from oboromi_fs.overlay import Layer
+from oboromi_fs.paths import join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oboromi_fs.mods.rules import Role
+    from oboromi_fs.mods.values import Mod, Part, Reason
+    from oboromi_fs.overlay.layer import LayerKind
+    from oboromi_fs.protocols import FileSystem, Storage
+
+__all__ = ["ModLayer", "Shelf"]
+
+
+class ModLayer(NamedTuple):
+    """A layer, and what it is to the tool."""
+
+    layer: Layer
+    role: Role
+
+
+class Shelf:
+    """Where mods are kept, opened part by part. What cannot be opened becomes a notice.
+
+    Args:
+        root: What was searched.
+        path: Where that is, as the user wrote it.
+    """
+
+    def __init__(self, root: FileSystem, path: str = "") -> None:
+        self.root = root
+        self.path = path
+        self.notices: list[Notice] = []
+
+    def where(self, path: str) -> str:
+        """Return a path below the root as reports name it."""
+        return join(self.path, path) if self.path else path
+
+    def folder(self, path: str) -> FileSystem:
+        """Return a folder as a file system of its own: of the host where it is one, whose layers are listed in bulk."""
+        if isinstance(self.root, HostFs):
+            return HostFs(self.root.host_path(path), access=self.root.access)
+        return SubFs(self.root, path)
+
+    def archive(self, mod: Mod, part: Part, read: Callable[[Storage], FileSystem]) -> FileSystem | None:
+        """Open a file of a mod that holds a tree; None, with a notice, where it cannot be."""
+        try:
+            return read(self.root.storage(part.path))
+        except (OboromiFsError, OSError) as error:
+            self.tell("damaged", part.path, str(error), mod)
+            return None
+
+    def tell(self, reason: Reason, path: str, text: str, mod: Mod | None = None, *, ignored: bool = True) -> None:
+        """Note what is passed over."""
+        self.notices.append(Notice(reason, path, text, mod.name if mod is not None else "", ignored))
+
+    def layer(self, fs: FileSystem, role: Role, *, name: str, path: str, at: str, markers: bool = False) -> ModLayer:
+        """Make a layer of something on the shelf.
+
+        Args:
+            fs: Its files.
+            role: What it is to the tool.
+            name: What people call it.
+            path: Where it is below the root.
+            at: Where in the union.
+            markers: Whether it hides files below by markers.
+        """
+        kind: LayerKind = "archive" if role in ("romfs.bin", "exefs.nsp") else "directory"
+        return ModLayer(Layer(fs, name, kind, at=at, markers=markers, path=self.where(path)), role)

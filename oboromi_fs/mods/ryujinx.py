@@ -1,0 +1,121 @@
+"""Ryujinx: mods in its application directory. Source: its public sources, as the specification has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oboromi_fs.mods.finding import Finder, Habits
+from oboromi_fs.mods.states import ModStates
+from oboromi_fs.mods.switching import switched
+from oboromi_fs.mods.titleids import kind_of
+from oboromi_fs.mods.values import Installed, Mod, Notice, Part
+from oboromi_fs.paths import join
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from oboromi_fs.mods.values import PartKind, ProfileName
+    from oboromi_fs.protocols import DirEntry, FileSystem
+
+__all__ = ["Ryujinx"]
+
+_TOOL = "Ryujinx"
+_DEEPEST = 64
+"""Levels of folders that are looked through: more are no mod."""
+_NESTED: tuple[PartKind, ...] = ("romfs", "exefs", "cheats")
+_HABITS = Habits(
+    tool=_TOOL,
+    parts=frozenset({"romfs", "exefs", "cheats", "romfs.bin", "exefs.nsp"}),
+    fold=True,
+    stubs=True,
+    patches=True,
+    dialect="ryujinx",
+    others={
+        "romfs_ext": "romfs_ext is of yuzu: Ryujinx can neither delete nor patch a file of the RomFS",
+        "manual_html": "Ryujinx layers no manuals",
+        "exefs_patches": "patches lie in mods/exefs_patches/<set>/, or in exefs/",
+        "flags": "flags are for the console",
+    },
+)
+
+
+class Ryujinx:
+    """The profile of Ryujinx.
+
+    Args:
+        disabled: Names of mods that are switched off, besides those that ``mods.json`` names.
+    """
+
+    name: ProfileName = "ryujinx"
+
+    def __init__(self, disabled: Collection[str] = ()) -> None:
+        self._disabled = disabled
+
+    def _places(self, finder: Finder) -> list[str]:
+        places = (finder.down(path, fold=True) for path in ("mods/contents", "sdcard/atmosphere/contents"))
+        found = [place for place in places if place is not None]
+        if not found:
+            inner = finder.down("contents", fold=True)
+            found = [inner] if inner is not None else [""] if any(finder.ids("")) else []
+        return found
+
+    def titles(self, root: FileSystem) -> list[int]:
+        """Return the ids of the titles that have a folder."""
+        finder = Finder(root)
+        return sorted({title for place in self._places(finder) for title, _ in finder.ids(place)})
+
+    def installed(self, root: FileSystem, title_id: int) -> Installed:
+        """Return what Ryujinx finds for one title."""
+        finder = Finder(root)
+        mods: list[Mod] = []
+        for kind in ("nro_patches", "exefs_patches"):
+            for path in (f"mods/{kind}", f"sdcard/atmosphere/{kind}"):
+                found = finder.down(path, fold=True)
+                if found is not None:
+                    mods += finder.patch_sets(found, kind, "ryujinx")
+        strongest_first: list[Mod] = []
+        for place in self._places(finder):
+            finder.strangers(place, _TOOL)
+            for title, entry in finder.ids(place):
+                if title != title_id:
+                    continue
+                path = join(place, entry.name)
+                if kind_of(title) == "update":
+                    finder.tell("place", path, f"is the update's id: mods lie under the title's own, {title ^ 0x800:016x}")
+                    continue
+                strongest_first += self._below(finder, path, entry.name, top=True)
+        states = ModStates(finder, title_id)
+        off = dict.fromkeys(self._disabled, "by choice")
+        found_mods = switched(finder, [*mods, *reversed(strongest_first)], lambda mod: off.get(mod.name, "") or states.why_off(mod))
+        states.tell_unknown()
+        return Installed(self.name, title_id, found_mods, tuple(dict.fromkeys(finder.notices)))
+
+    def _below(self, finder: Finder, path: str, name: str, *, top: bool, depth: int = 0) -> list[Mod]:
+        """The mods in a folder, strongest first: it is one itself where it has romfs, exefs or cheats in it."""
+        if depth > _DEEPEST:
+            finder.tell("path", path, f"lies more than {_DEEPEST} folders deep, and is not looked into")
+            return []
+        deeper: list[DirEntry] = []
+        kept: set[str] = set()
+        for entry in finder.entries(path):
+            known = entry.name.lower() in (*_NESTED, *_HABITS.others) or (top and entry.name.lower() in ("romfs.bin", "exefs.nsp"))
+            if entry.kind == "directory" and not known:
+                deeper.append(entry)
+                kept.add(entry.name)
+            elif not top and entry.name.lower() in ("romfs.bin", "exefs.nsp"):
+                kept.add(entry.name)
+                finder.tell("place", join(path, entry.name), "is read directly in the folder of the title alone", name)
+        mod = finder.mod(path, name, _HABITS, skip=tuple(kept))
+        mods = [mod] if mod.parts else []
+        for entry in deeper:
+            found = self._below(finder, join(path, entry.name), entry.name, top=False, depth=depth + 1)
+            if not found and not finder.entries(join(path, entry.name)):
+                finder.tell("empty", join(path, entry.name), "nothing is in it", entry.name)
+            mods += found
+        return mods
+
+    def scan(self, root: FileSystem, path: str, name: str) -> tuple[Mod, list[Notice]]:
+        """Return what Ryujinx would make of a folder, were it that of a mod; mods in it count as parts of it."""
+        finder = Finder(root)
+        parts: list[Part] = [part for mod in self._below(finder, path, name, top=False) for part in mod.parts]
+        return Mod(name, path, tuple(parts)), finder.notices
