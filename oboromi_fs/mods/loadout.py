@@ -9,8 +9,9 @@ from oboromi_fs.mods.exefs import exefs_layers
 from oboromi_fs.mods.places import Shelf
 from oboromi_fs.mods.romfs import manual_layers, romfs_layers
 from oboromi_fs.mods.rules import RULES, Decision, decision
+from oboromi_fs.mods.values import Notice
 from oboromi_fs.overlay import UnionFs
-from oboromi_fs.paths import normalise
+from oboromi_fs.paths import encode_name, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from oboromi_fs.mods.game import Game
     from oboromi_fs.mods.places import ModLayer
     from oboromi_fs.mods.rules import Role
-    from oboromi_fs.mods.values import Installed, Mod, Notice
+    from oboromi_fs.mods.values import Installed, Mod
     from oboromi_fs.overlay import Explanation, Layer
     from oboromi_fs.protocols import FileSystem, PathType, Storage
 
@@ -102,6 +103,26 @@ class Loadout:
 
         self.union.metadata("exefs")
         return build_pfs0(SubFs(self.union, "exefs"))
+
+    def clashes(self) -> list[Notice]:
+        """Tell which names are a file in one layer and a directory in another: consoles and yuzu load both; here the top one's kind rules.
+
+        Every layer is listed for that.
+        """
+        from oboromi_fs.overlay.index import ProviderIndex
+
+        index = ProviderIndex.build(self.union.layers)
+        return [Notice("lost", each.path, each.text, ignored=False) for each in index.skipped if each.kind == "clash"]
+
+    def long_paths(self) -> list[Notice]:
+        """Tell which paths of the RomFS are longer than any console takes. Every layer is listed for that."""
+        from oboromi_fs.builders.romfs.tree import MAX_PATH
+
+        if not self.union.exists("romfs"):
+            return []
+        sizes = ((path, len(encode_name(path)) + 1) for path, _ in self.union.walk("romfs"))
+        text = "has {} bytes with the slash it begins with; a RomFS path has at most {}"
+        return [Notice("path", f"romfs/{path}", text.format(size, MAX_PATH)) for path, size in sizes if size > MAX_PATH]
 
     def explain(self, path: PathType) -> Ruling:
         """Return who provides a path of the union, and which rule of the tool decided."""

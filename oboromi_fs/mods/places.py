@@ -41,6 +41,7 @@ class Shelf:
         self.root = root
         self.path = path
         self.notices: list[Notice] = []
+        self._names: set[str] = set()
 
     def where(self, path: str) -> str:
         """Return a path below the root as reports name it."""
@@ -76,4 +77,7 @@ class Shelf:
             markers: Whether it hides files below by markers.
         """
         kind: LayerKind = "archive" if role in ("romfs.bin", "exefs.nsp") else "directory"
+        if name in self._names:  # Folders of two places may be called the same.
+            name = f"{name} in {path}"
+        self._names.add(name)
         return ModLayer(Layer(fs, name, kind, at=at, markers=markers, path=self.where(path)), role)

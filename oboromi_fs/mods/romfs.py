@@ -76,7 +76,7 @@ def _extensions(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer]) ->
     """The layer of stubs and patches of mods: the strongest mod's patch of a file counts, and a stub wins over any."""
     from oboromi_fs.backends.memory import MemoryFs
 
-    gone: dict[str, None] = {}
+    gone: dict[str, tuple[Mod, str]] = {}
     patches: dict[str, tuple[Mod, str]] = {}
     parts: list[tuple[Mod, Part]] = [(mod, part) for mod in mods for part in mod.of_kind("romfs_ext")]
     for mod, part in parts:
@@ -85,7 +85,7 @@ def _extensions(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer]) ->
             if entry.kind == "directory":
                 continue
             if inner.endswith(_STUB):
-                gone[inner.removesuffix(_STUB)] = None
+                gone[inner.removesuffix(_STUB)] = (mod, full)
             elif inner.endswith(_PATCH):
                 patches[inner.removesuffix(_PATCH)] = (mod, full)
             else:
@@ -101,9 +101,9 @@ def _extensions(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer]) ->
         made = _patched(shelf, union, path, mod, full)
         if made is not None:
             files[path] = made
-    for path in gone:
+    for path, (mod, full) in gone.items():
         if not union.exists(join(_AT, path)):
-            shelf.tell("name", f"{path}{_STUB}", f"there is no {path!r} to delete", ignored=True)
+            shelf.tell("name", full, f"there is no {path!r} to delete", mod)
         parent, name = split(path)
         files[join(parent, PREFIX + name)] = b""
     mod, part = parts[-1]
