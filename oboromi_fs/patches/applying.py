@@ -96,7 +96,7 @@ class PatchedStorage(StorageBase):
         records: In order, all inside the source: of two that write one byte, the later wins.
     """
 
-    __slots__ = ("_ends", "_records", "_source", "_starts")
+    __slots__ = ("_ends", "_order", "_records", "_source", "_starts")
     kind = "Patched"
 
     def __init__(self, source: Storage, records: Iterable[Record]) -> None:
@@ -106,8 +106,12 @@ class PatchedStorage(StorageBase):
         self._size = source.size
         self._records: Sequence[Record] = tuple(records)
         count = len(self._records)
-        self._starts = np.fromiter((record.offset for record in self._records), np.int64, count)
-        self._ends = np.fromiter((record.end for record in self._records), np.int64, count)
+        starts = np.fromiter((record.offset for record in self._records), np.int64, count)
+        ends = np.fromiter((record.end for record in self._records), np.int64, count)
+        # By offset, so that two binary searches find what touches a slice, however many records there are.
+        self._order = starts.argsort(kind="stable")
+        self._starts = starts[self._order]
+        self._ends = np.maximum.accumulate(ends[self._order])
 
     @property
     def sources(self) -> tuple[Storage, ...]:
@@ -115,8 +119,10 @@ class PatchedStorage(StorageBase):
         return (self._source,)
 
     def _touching(self, start: int, stop: int) -> list[int]:
-        touching: list[int] = ((self._starts < stop) & (self._ends > start)).nonzero()[0].tolist()
-        return touching
+        """Which records write into a range, in the order in which they do."""
+        low, high = int(self._ends.searchsorted(start, "right")), int(self._starts.searchsorted(stop, "left"))
+        near: list[int] = self._order[low:high].tolist()
+        return sorted(index for index in near if self._records[index].end > start)
 
     def _view(self, start: int, stop: int) -> memoryview | None:
         return None if self._touching(start, stop) else self._source[start:stop]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import Literal, TypeAlias
 
-__all__ = ["Dialect", "build_id_of", "name_problem", "same_build", "stem"]
+__all__ = ["Dialect", "build_id_of", "build_problem", "name_problem", "same_build", "shown", "stem"]
 
 Dialect: TypeAlias = Literal["neutral", "atmosphere", "yuzu", "ryujinx"]
 """Whose habits to follow; the neutral one takes whatever any tool does."""
@@ -37,6 +37,33 @@ def same_build(text: str, module_id: bytes) -> bool:
     return build_id_of(text) == module_id.ljust(32, b"\0")
 
 
+def shown(module_id: bytes) -> str:
+    """Return a build id as patch files are called by it: upper case, without the zero bytes at its end; ``""`` where it is all zeros.
+
+    Example:
+        >>> shown(bytes.fromhex("00aabb00").ljust(32, b"\\0"))
+        '00AABB'
+    """
+    return module_id.rstrip(b"\0").hex().upper()
+
+
+def build_problem(text: str, module_id: bytes, dialect: Dialect = "neutral") -> str:
+    """Return why a tool does not apply a patch to a module; ``""`` where it does.
+
+    Args:
+        text: The build id that the patch is for: the stem of an IPS file, or what a pchtxt says.
+        module_id: Build id of the module, up to 32 bytes.
+        dialect: The tool.
+    """
+    if build_id_of(text) is None:
+        return f"{text!r} is no build id, which is up to 64 hexadecimal digits"
+    if not same_build(text, module_id):
+        return f"is for build {text}, and not for {shown(module_id) or 'none'}"
+    if dialect == "ryujinx" and text != text.upper():
+        return f"its build id {text} has lower-case digits, and upper-case ones are asked for"
+    return ""
+
+
 def name_problem(name: str, dialect: Dialect) -> str:
     """Return why a tool passes over a patch file by its name; ``""`` where it takes it.
 
@@ -45,7 +72,7 @@ def name_problem(name: str, dialect: Dialect) -> str:
         dialect: The tool.
     """
     base = name.rpartition("/")[2]
-    text, _, end = base.partition(".")
+    text, end = stem(base), base.rpartition(".")[2]
     if end.lower() == "pchtxt":
         if dialect == "atmosphere":
             return "pchtxt is not read on the console: compile it to IPS"
@@ -54,7 +81,7 @@ def name_problem(name: str, dialect: Dialect) -> str:
         return "is neither .ips nor .pchtxt"
     if end != "ips" and dialect != "neutral":
         return "the ending is .ips in lower case"
-    if build_id_of(text) is None:
+    if build_id_of(text) is None or (dialect == "atmosphere" and text != base[: -len(".ips")]):
         return "is not called by a build id, which is up to 64 hexadecimal digits"
     if dialect == "atmosphere" and len(text) % 2:
         return "has an odd number of digits"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError
-from oboromi_fs.patches.values import MAX_RECORD, MAX_TOTAL, Patch, Record, Remark
+from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_TOTAL, Patch, Record, Remark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,18 +84,21 @@ def parse_ips(storage: Storage) -> Patch:
             records.append(Record(offset, data[at : at + size]))
         elif run := int.from_bytes(data[at : at + 2], "big"):
             records.append(Record(offset, data[at + 2 : at + 3], run))
+            size = run
         at += length
-        total += records[-1].size if records else 0
+        total += size
         if total > MAX_TOTAL:
             raise CorruptError(f"writes more than {MAX_TOTAL:#x} bytes", what=form.name, source=source, offset=at)
+        if len(records) > MAX_RECORDS:
+            raise CorruptError(f"has more than {MAX_RECORDS} records", what=form.name, source=source, offset=at)
     rest = len(data) - at - width
     remarks = (Remark(0, f"{rest} bytes behind the end mark are not read"),) if rest else ()
     return Patch(form.name, tuple(records), remarks=remarks)
 
 
 def fits_ips(records: Iterable[Record]) -> bool:
-    """Whether the 24-bit offsets of the classic form reach every record."""
-    return all(record.offset < _IPS.limit for record in records)
+    """Whether the classic form can say every record: its 24-bit offsets reach all, and none begins where readers see the end."""
+    return all(record.end <= _IPS.limit and record.offset != _IPS.forbidden for record in records)
 
 
 def encode_ips(records: Iterable[Record], *, ips32: bool | None = None) -> bytes:
@@ -106,7 +109,7 @@ def encode_ips(records: Iterable[Record], *, ips32: bool | None = None) -> bytes
 
     Args:
         records: What to write, in order.
-        ips32: Which form; None takes the classic one where its offsets reach.
+        ips32: Which form; None takes the classic one where that can say every record.
 
     Raises:
         FormatError: An offset does not fit; or a record begins at the forbidden offset, and there is no byte before it to begin with: give

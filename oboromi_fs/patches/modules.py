@@ -1,7 +1,8 @@
 """Executables as patches see them: what their offsets count in, and the patched file.
 
 Offsets for an NSO count in its uncompressed form: the header of 0x100 bytes and the memory image. Those for an NRO or KIP count in the
-file, that of a KIP uncompressed. Headers are protected. Anything else is patched as it is.
+file, that of a KIP uncompressed. Headers are protected. What an NRO has behind its segments is not loaded, and no patch reaches it.
+Anything else is patched as it is.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = ["Module", "module_of", "patched_module"]
 _NSO = NSO_HEADER.size
 _NRO = 0x80
 _KIP = 0x100
+_CHUNK = 1 << 22
 
 
 class Module(NamedTuple):
@@ -38,8 +40,9 @@ class Module(NamedTuple):
         kind: ``"NSO" "NRO" "KIP"``, or ``"file"`` where it is no executable.
         image: What offsets count in.
         protected: Bytes of header at its start that no patch changes.
-        module_id: Its build id, 32 bytes; empty where it has none.
+        module_id: What patches know it by, 32 bytes: its build id; the SHA-256 of a KIP; empty where it has none.
         nso: The executable, if it is an NSO.
+        rest: What follows the image in the file: the assets of an NRO.
     """
 
     kind: str
@@ -47,10 +50,11 @@ class Module(NamedTuple):
     protected: int = 0
     module_id: bytes = b""
     nso: Nso | None = None
+    rest: Storage | None = None
 
 
 def module_of(storage: Storage) -> Module:
-    """Recognise an executable. Of an NSO only the header is read.
+    """Recognise an executable. Of an NSO and NRO only the header is read; a KIP is hashed.
 
     Raises:
         CorruptError: It is one, and broken.
@@ -61,9 +65,12 @@ def module_of(storage: Storage) -> Module:
         return Module("NSO", nso.uncompressed(), _NSO, nso.module_id, nso)
     if magic[0x10:] == b"NRO0":
         nro = Nro(storage)
-        return Module("NRO", storage, _NRO, nro.module_id)
+        end = nro.header.size if _NRO <= nro.header.size < storage.size else storage.size
+        rest = storage.window(end, storage.size) if end < storage.size else None
+        return Module("NRO", storage.window(0, end) if rest is not None else storage, _NRO, nro.module_id, rest=rest)
     if magic[:4] == b"KIP1":
-        return Module("KIP", Kip(storage).uncompressed(), _KIP)
+        kip = Kip(storage)
+        return Module("KIP", kip.uncompressed(), _KIP, _digest(storage.window(0, min(kip.size, storage.size))))
     return Module("file", storage)
 
 
@@ -78,7 +85,7 @@ def patched_module(module: Module, records: Sequence[Record]) -> Storage:
     """
     image = PatchedStorage(module.image, records)
     if module.nso is None:
-        return image
+        return image if module.rest is None else ConcatStorage([image, module.rest])
     body = image.window(_NSO, image.size)
     header = DeferredStorage(_NSO, lambda: MemoryStorage(_header(module, image), "NSO header"), "Rehashed", "patched")
     return ConcatStorage([header, body]) if body.size else header
@@ -87,5 +94,12 @@ def patched_module(module: Module, records: Sequence[Record]) -> Storage:
 def _header(module: Module, image: Storage) -> bytes:
     """The header of the uncompressed form, with the segments' hashes as they are once patched."""
     nso = Nso(module.image)
-    hashes = tuple(hashlib.sha256(image[segment.file_offset : segment.file_offset + segment.size]).digest() for segment in nso.segments)
+    hashes = tuple(_digest(image.window(segment.file_offset, segment.file_offset + segment.size)) for segment in nso.segments)
     return encode(NSO_HEADER, replace(nso.header, hashes=hashes))
+
+
+def _digest(storage: Storage) -> bytes:
+    digest = hashlib.sha256()
+    for start in range(0, storage.size, _CHUNK):
+        digest.update(storage[start : start + _CHUNK])
+    return digest.digest()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from oboromi_fs.errors import CorruptError, NotThisFormatError
-from oboromi_fs.patches.values import MAX_RECORD, MAX_TOTAL, Patch, Record, Remark
+from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError
+from oboromi_fs.patches.buildids import Dialect, build_id_of
+from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_TOTAL, Patch, Record, Remark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from oboromi_fs.patches.buildids import Dialect
+__all__ = ["PchtxtDialect", "encode_pchtxt", "parse_pchtxt", "tell_differences"]
 
-__all__ = ["encode_pchtxt", "parse_pchtxt"]
+PchtxtDialect: TypeAlias = Dialect | Literal["reference"]
+"""Whose reading of a pchtxt; the reference is IPSwitch to the letter, its slips included."""
 
 _WHAT = "pchtxt"
 _MOST = 64 << 20
@@ -26,7 +29,7 @@ _LAST_OFFSET = 0xFFFFFFFF
 _SHORTEST = 11
 """Characters of the shortest record: an offset, a space, and a byte."""
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_ID = re.compile(r"@nsobid-([0-9a-f]*)", re.IGNORECASE)
+_ID = re.compile(r"@nsobid-([0-9a-f]{0,64})", re.IGNORECASE)
 _VALUE_LINE = re.compile(r"[0-9A-Fa-f]{8}.(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)")
 
@@ -35,7 +38,7 @@ _NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)")
 class _Reading:
     """What was read so far."""
 
-    dialect: Dialect
+    dialect: PchtxtDialect
     records: list[Record] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     titles: list[str] = field(default_factory=list)
@@ -49,7 +52,7 @@ class _Reading:
         self.remarks.append(Remark(line, text))
 
 
-def parse_pchtxt(data: bytes, dialect: Dialect = "neutral", *, source: str = "") -> Patch:
+def parse_pchtxt(data: bytes, dialect: PchtxtDialect = "neutral", *, source: str = "") -> Patch:
     """Read a patch as a tool does.
 
     Neutral is what authors mean, and IPSwitch reads: blank lines and comments inside a patch do not end it, a string ends with a NUL. Of
@@ -142,7 +145,7 @@ def _line(reading: _Reading, number: int, line: str, source: str) -> bool:
     return True
 
 
-def _ends(dialect: Dialect, line: str) -> bool:
+def _ends(dialect: PchtxtDialect, line: str) -> bool:
     """Whether a line that is no command ends a patch, as none does in the reference."""
     return (dialect == "yuzu" and len(line) < _SHORTEST) or (dialect == "ryujinx" and not line.strip())
 
@@ -157,7 +160,11 @@ def _command(reading: _Reading, number: int, line: str) -> bool:
         reading.titles.append(reading.comment)
     elif letter == "f":
         _flag(reading, number, line)
-    elif word.startswith("@nsobid-") or word in ("@little-endian", "@big-endian"):
+    elif reading.dialect != "reference" and word.startswith("@nsobid-"):
+        found = _ID.match(line)
+        if found is not None and reading.dialect != "yuzu" and build_id_of(found.group(1)) != build_id_of(reading.build_id):
+            reading.tell(number, "a second build id, which only yuzu goes by: a patch is of one module")
+    elif reading.dialect != "reference" and word in ("@little-endian", "@big-endian"):
         pass
     else:
         reading.enabled = False
@@ -201,8 +208,8 @@ def _record(reading: _Reading, number: int, line: str, source: str) -> None:
     if len(data) > MAX_RECORD:
         raise CorruptError(f"line {number} has {len(data)} bytes, {MAX_RECORD} are the most", what=_WHAT, source=source)
     reading.total += len(data)
-    if reading.total > MAX_TOTAL:
-        raise CorruptError(f"line {number}: more than {MAX_TOTAL:#x} bytes are written", what=_WHAT, source=source)
+    if reading.total > MAX_TOTAL or len(reading.records) >= MAX_RECORDS:
+        raise CorruptError(f"line {number}: more than {MAX_TOTAL:#x} bytes or {MAX_RECORDS} records are written", what=_WHAT, source=source)
     reading.records.append(Record(offset, data))
 
 
@@ -214,13 +221,14 @@ def _hex(value: str) -> bytes | None:
     return bytes.fromhex(digits)
 
 
-def _text(value: str, dialect: Dialect) -> bytes | None:
+def _text(value: str, dialect: PchtxtDialect) -> bytes | None:
     """The bytes of a text in quotes, with the NUL that ends it; None where the quote is never closed."""
     out: list[str] = []
     at = 1
     while at < len(value):
         char = value[at]
-        if char == '"':
+        # The reference looks at the character before the quote alone: a text that ends in an escaped backslash is never closed.
+        if char == '"' and not (dialect == "reference" and value[at - 1] == "\\" and at > 1):
             end = "" if dialect == "yuzu" else "\0"
             return ("".join(out) + end).encode("utf-8", "surrogateescape")
         if char == "\\" and at + 1 < len(value):
@@ -237,16 +245,68 @@ def encode_pchtxt(build_id: str, records: Iterable[Record], *, title: str = "", 
     Args:
         build_id: The build it is for, as hexadecimal digits.
         records: In order; runs are written out.
-        title: Its title.
+        title: Its title; of one line.
         shift: What is subtracted from every offset, and added back by readers: 0x100 makes offsets those of the loaded image.
+
+    Raises:
+        FormatError: An offset does not have 32 bits once shifted, or the title has several lines.
     """
+    if any(ord(char) < 0x20 for char in title):
+        raise FormatError(f"the title {title!r} is not one line of text", what=_WHAT)
     lines = [f"@nsobid-{build_id}", f"# {title}" if title else "", f"@flag offset_shift {shift:#x}" if shift else ""]
     lines += [f"// {title}" if title else "", "@enabled"]
     plain: list[str] = []
     for record in records:
         offset = record.offset - shift
+        if not 0 <= offset <= _LAST_OFFSET + 1 - record.size:
+            raise FormatError(f"{record.size} bytes at {record.offset:#x} less {shift:#x} do not lie in 32 bits", what=_WHAT)
         plain += [
             f"{offset + at - record.offset:08X} {record.part(at, min(at + 0x4000, record.end)).hex().upper()}"
             for at in range(record.offset, record.end, 0x4000)
         ]
     return "\n".join([line for line in lines if line] + plain) + "\n"
+
+
+_TOOLS: Mapping[PchtxtDialect, str] = {"reference": "IPSwitch", "yuzu": "yuzu", "ryujinx": "Ryujinx"}
+
+
+def tell_differences(data: bytes) -> tuple[str, ...]:
+    """Tell what each tool makes of a pchtxt, where that is not what the neutral reading gives.
+
+    Raises:
+        FormatError: There is no neutral reading.
+
+    Example:
+        >>> tell_differences(b"@nsobid-AA\\n@enabled\\n00000010 01\\n\\n00000020 02\\n")
+        ('yuzu does not read the record at 0x20', 'Ryujinx does not read the record at 0x20')
+    """
+    neutral = parse_pchtxt(data)
+    found: list[str] = []
+    for dialect, tool in _TOOLS.items():
+        try:
+            other = parse_pchtxt(data, dialect)
+        except FormatError as wrong:
+            found.append(f"{tool} does not load it: {wrong.problem}")
+            continue
+        if build_id_of(other.build_id) != build_id_of(neutral.build_id):
+            found.append(f"{tool} takes {other.build_id!r} for the build id")
+        elif dialect == "ryujinx" and other.build_id != other.build_id.upper():
+            found.append(f"{tool} asks for a build id in upper case")
+        found += _unlike(tool, neutral.records, other.records)
+    return tuple(found)
+
+
+def _unlike(tool: str, wanted: tuple[Record, ...], got: tuple[Record, ...]) -> list[str]:
+    """What a tool reads otherwise, in a line at most."""
+    where = {record.offset for record in got}
+    lost = [record.offset for record in wanted if record.offset not in where]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        return [f"{tool} does not read the record at {lost[0]:#x}{more}"]
+    ours, theirs = ({(record.offset, record.data) for record in records} for records in (wanted, got))
+    if ours != theirs:
+        return [f"{tool} reads {'another value' if ours - theirs else 'one more'} at {min(ours ^ theirs)[0]:#x}"]
+    ordered = sorted(wanted)
+    if wanted != got and any(one.end > two.offset for one, two in pairwise(ordered)):
+        return [f"{tool} applies records by their offsets: of those that overlap, another may win"]
+    return []

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-__all__ = ["MAX_RECORD", "MAX_TOTAL", "Patch", "PatchFormat", "Record", "Remark"]
+__all__ = ["MAX_RECORD", "MAX_RECORDS", "MAX_TOTAL", "Patch", "PatchFormat", "Record", "Remark"]
 
 PatchFormat: TypeAlias = Literal["IPS", "IPS32", "pchtxt"]
 
 MAX_RECORD = 0xFFFF
 """Bytes of one record: its size has 16 bits."""
+MAX_RECORDS = 1 << 22
+"""Records of one patch; real ones have some thousands at most."""
 MAX_TOTAL = 512 << 20
 """Bytes that one patch may write: no executable is larger."""
 
