@@ -32,6 +32,8 @@ VERBS = {
     "keys": ("keyring", "which keys are known, and which a file needs"),
     "pack": ("packing", "build a container, an executable or metadata"),
     "overlay": ("overlay", "many layers as one, such as a game and its mods: who wins, why, and the result"),
+    "mods": ("modding", "which mods are installed, what each tool makes of them, and what it passes over"),
+    "patch": ("patching", "apply, make and show patches of executables: IPS, IPS32, pchtxt"),
     "demo": ("demo", "show all of this on a small made-up game"),
 }
 """Verb -> its module in this package, and what it does."""
@@ -39,7 +41,7 @@ VERBS = {
 GROUPS = ("overlay",)
 """Verbs that have verbs of their own, which are in the VERBS of their package."""
 
-_SEVERAL = ("extract", "find", "keys", "verify")
+_SEVERAL = ("extract", "find", "keys", "patch", "verify")
 """Verbs that take any number of words."""
 
 _EPILOG = """\
@@ -70,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 def _add_globals(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("options everywhere").add_argument
     add("--keys", action="append", default=[], metavar="FILE", help="key file or folder (may be repeated); see OBOROMI_KEYS")
-    add("--base", metavar="PATH", help="the base of an update (updates cannot be read yet)")
+    add("--base", metavar="PATH", help="the game that mods are laid over; the base of an update (updates cannot be read yet)")
     add("--json", action="store_true", help="one JSON document on stdout")
     add("-q", "--quiet", action="store_true", help="no warnings, no progress")
     add("-v", "--verbose", action="count", default=0, help="more on stderr: warnings about keys, causes of errors")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oboromi_fs.backends.host import HostFs
@@ -18,7 +18,7 @@ from oboromi_fs.opening import locate
 from oboromi_fs.opening.location import open_location
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection
 
     from oboromi_fs.mods.profile import Profile
     from oboromi_fs.opening import NestedFs, Opener
@@ -33,9 +33,16 @@ _PROGRAMS = ("", "@program", "@data", "@publicdata")
 
 @dataclass(slots=True)
 class ModStack(Stack):
-    """A stack made of a title and its mods, and what the tool makes of them."""
+    """A stack made of a title and its mods: what the tool makes of them, and what must be closed after use."""
 
     loadout: Loadout | None = None
+    opened: list[NestedFs] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close every layer, and the game."""
+        self.union.close()
+        for fs in self.opened:
+            fs.close()
 
 
 def open_game(path: str, opener: Opener) -> tuple[Game, list[NestedFs]]:
@@ -57,14 +64,13 @@ def open_game(path: str, opener: Opener) -> tuple[Game, list[NestedFs]]:
     opened: list[NestedFs] = []
     try:
         for inner in _PROGRAMS:
-            found = {
-                part: _folder(os.path.join(path, inner, part) if inner else os.path.join(path, part), opener, opened) for part in _PARTS
-            }
-            if found["romfs"] is None and found["exefs"] is None:
-                continue
-            manual = found["manual"] or (_folder(os.path.join(path, "@manual", "romfs"), opener, opened) if inner else None)
-            romfs = found["romfs"]
-            return Game(romfs, found["exefs"], manual, _image(romfs), path), opened
+            where = {part: "/".join(filter(None, (path.rstrip("/") or "/", inner, part))) for part in _PARTS}
+            if inner:
+                where["manual"] = os.path.join(path, "@manual", "romfs")
+            found = {part: _folder(where[part], opener, opened) for part in ("romfs", "exefs")}
+            if found["romfs"] is not None or found["exefs"] is not None:
+                manual = _folder(where["manual"], opener, opened)
+                return Game(found["romfs"], found["exefs"], manual, _image(found["romfs"]), where), opened
         return _bare(path, opener, opened), opened
     except BaseException:
         for fs in opened:
@@ -83,7 +89,7 @@ def _bare(path: str, opener: Opener, opened: list[NestedFs]) -> Game:
     fs = _underneath(whole)
     if getattr(fs, "kind", "") not in ("Host", "RomFS", "ZIP", "Memory"):
         raise FormatError("holds no program and no data: give a package, an NCA, a RomFS image or a folder", source=path)
-    return Game(fs, image=_image(whole), path=path)
+    return Game(fs, image=_image(whole), where={"romfs": path})
 
 
 def _folder(path: str, opener: Opener, opened: list[NestedFs]) -> FileSystem | None:
@@ -109,38 +115,53 @@ def _image(fs: FileSystem | None) -> Storage | None:
 
 
 def only_title(profile: Profile, root: FileSystem) -> int:
-    """Return the one title that there are mods for.
+    """Return the one title that there are mods for; 0 where mods lie in no title's folder, and are of any.
 
     Raises:
         FormatError: There are several, or none.
     """
     titles = profile.titles(root)
+    if not titles and profile.name == "plain":
+        return 0
     if len(titles) != 1:
         found = ", ".join(f"{title:016x}" for title in titles[:8]) or "none"
         raise FormatError(f"say which title with --title: there are mods for {found}", what="mods")
     return titles[0]
 
 
-def open_mods(name: str, roots: Sequence[str], title_id: int | None, game: str | None, opener: Callable[[], Opener]) -> ModStack:
+def open_mods(
+    name: str,
+    root: str,
+    title_id: int | None,
+    game: str | None,
+    opener: Callable[[], Opener],
+    *,
+    disabled: Collection[str] = (),
+) -> ModStack:
     """Lay the mods that a tool finds over a title.
 
     Args:
         name: The tool's profile.
-        roots: Where mods are kept; several for ``plain`` alone, the later wins.
-        title_id: Whose mods; None where there is but one title.
+        root: The folder where mods are kept.
+        title_id: Whose mods; None where there is but one title, or where mods are of no title's folder.
         game: Path of the title itself; None for the mods alone.
         opener: Gives what opens containers, called when the game is opened.
+        disabled: Names of mods that are switched off.
+
+    Raises:
+        FormatError: Nobody says which title; or the game is none.
+        EntryNotFoundError, MissingKeyError, OSError: The game or the folder cannot be opened.
     """
-    profile = profile_of(name)
-    root = HostFs(roots[0])
-    chosen = title_id if title_id is not None else only_title(profile, root)
+    profile = profile_of(name, disabled=disabled)
+    folder = HostFs(root)
+    chosen = title_id if title_id is not None else only_title(profile, folder)
     contents, opened = open_game(game, opener()) if game is not None else (Game(), [])
     try:
-        loadout = load(root, profile.installed(root, chosen), contents, path=roots[0])
+        loadout = load(folder, profile.installed(folder, chosen), contents, path=root)
     except BaseException:
         for fs in opened:
             fs.close()
         raise
     layers = tuple(LayerSpec(layer.path, layer.name, at=layer.at, from_here=True) for layer in loadout.union.layers)
-    spec = StackSpec((*layers, LayerSpec(roots[0], "mods", enabled=False, from_here=True)))
-    return ModStack(spec, loadout.union, [], loadout)
+    spec = StackSpec((*layers, LayerSpec(root, "mods", enabled=False, from_here=True)))
+    return ModStack(spec, loadout.union, [], loadout, opened)

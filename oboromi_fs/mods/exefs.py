@@ -53,7 +53,7 @@ def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) ->
     rules = RULES[profile]
     made: list[ModLayer] = []
     if game.exefs is not None:
-        made.append(ModLayer(Layer(game.exefs, "game exefs", at=_AT, path=game.path or "game exefs"), "game"))
+        made.append(ModLayer(Layer(game.exefs, "game exefs", at=_AT, path=game.where.get("exefs", "game exefs")), "game"))
     known = _names_in(game.exefs)
     picked = {id(part): _pick(shelf, mod, part, known, profile) for mod in mods for part in mod.of_kind("exefs")}
     if rules.replacements_above_stubs:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from oboromi_fs.protocols import FileSystem, Storage
 
 __all__ = ["Game"]
@@ -20,14 +22,14 @@ class Game:
         exefs: The ExeFS of its program.
         manual: The RomFS of its HtmlDocument content, with ``html-document/``.
         image: The RomFS as an image, where there is one: what is loaded when no mod is active.
-        path: Where it comes from, as the user wrote it.
+        where: Of each of these, where it is, as the user would write it.
     """
 
     romfs: FileSystem | None = None
     exefs: FileSystem | None = None
     manual: FileSystem | None = None
     image: Storage | None = None
-    path: str = ""
+    where: Mapping[str, str] = field(default_factory=dict)
 
     def updated(self, update: Game) -> Game:
         """Return what an update leaves: its ExeFS and whatever else it brings take the place of the base's, as a whole.
@@ -40,5 +42,5 @@ class Game:
             exefs=update.exefs or self.exefs,
             manual=update.manual or self.manual,
             image=update.image if update.romfs is not None else self.image,
-            path=update.path or self.path,
+            where={**self.where, **update.where},
         )

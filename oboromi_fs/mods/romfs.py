@@ -38,7 +38,7 @@ def romfs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, rules: Rules) ->
     """
     made: list[ModLayer] = []
     if game.romfs is not None:
-        made.append(ModLayer(Layer(game.romfs, "game romfs", at=_AT, path=game.path or "game romfs"), "game"))
+        made.append(ModLayer(Layer(game.romfs, "game romfs", at=_AT, path=game.where.get("romfs", "game romfs")), "game"))
     if rules.loose_above_all:
         made += [each for mod in mods for each in _containers(shelf, mod)]
     for mod in mods:
@@ -56,7 +56,7 @@ def romfs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, rules: Rules) ->
 def manual_layers(shelf: Shelf, mods: Sequence[Mod], game: Game) -> Iterator[ModLayer]:
     """Yield the layers of the HtmlDocument content, lowest first."""
     if game.manual is not None:
-        yield ModLayer(Layer(game.manual, "game manual", at="manual", path=game.path or "game manual"), "game")
+        yield ModLayer(Layer(game.manual, "game manual", at="manual", path=game.where.get("manual", "game manual")), "game")
     for mod in mods:
         for part in mod.of_kind("manual_html"):
             name = f"{mod.name} manual_html"

@@ -45,7 +45,7 @@ def module(text: bytes = b"T" * 0x40, build: bytes = BUILD) -> Storage:
 def game(romfs: Mapping[str, bytes] | None = None, exefs: Mapping[str, bytes | Storage] | None = None, **more: MemoryFs) -> Game:
     base = MemoryFs(dict(romfs) if romfs is not None else {"a.txt": b"game a", "d/b.txt": b"game b"}, more.pop("dirs", ()))  # type: ignore[arg-type]
     code = MemoryFs(dict(exefs) if exefs is not None else {"main": module(), "main.npdm": b"META", "sdk": module(build=b"\x5d" * 20)})
-    return Game(base, code, more.get("manual"), RomFsImage(base), "game")
+    return Game(base, code, more.get("manual"), RomFsImage(base))
 
 
 def installed(name: str, root: FileSystemBase, title: int = ID, **more: tuple[str, ...]) -> Installed:

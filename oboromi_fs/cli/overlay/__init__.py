@@ -28,6 +28,7 @@ VERBS = {
     "validate": ("locking", "whether every layer can be read to the end, and nothing is ambiguous"),
     "collapse": ("making", "the merged view as a folder: copies or links"),
     "romfs": ("making", "the merged view as a RomFS image"),
+    "exefs": ("loading", "the merged ExeFS as a PFS0, which consoles and emulators load as exefs.nsp"),
     "run": ("making", "a program on the merged view; what it changes becomes a layer of its own"),
 }
 """Verb -> its module in this package, and what it does."""
@@ -35,7 +36,7 @@ VERBS = {
 SEVERAL = ("diff", "extract", "find", "simulate")
 """Verbs that take any number of words."""
 
-VALUED = ("-l", "--layer", "-s", "--stack", "--case", "--profile")
+VALUED = ("-l", "--layer", "-s", "--stack", "--case", "--profile", "--mods", "--title", "--disable")
 """Options of all these verbs that are followed by a value."""
 
 EPILOG = """\
@@ -43,6 +44,8 @@ Layers are given from the lowest to the highest; the later wins:
   oboromi overlay explain data/a.bin -l game.nsp/@program/romfs -l mods/a -l mods/b
 or in a TOML file, so that a load order can lie in version control:
   oboromi overlay conflicts -s mods.toml
+or found as a tool finds mods, over a game; its parts are then romfs/, exefs/ and manual/:
+  oboromi overlay explain romfs/data/a.bin --profile yuzu --mods USER_FOLDER --title 0100abcdef000000 --base game.nsp
 
 exit codes: 0 done, 1 the answer is no (drift, not valid, nothing found), 2 usage, 3 a layer is damaged, 4 a key is missing, 5 no such path,
   6 the host refused; run passes on that of the program

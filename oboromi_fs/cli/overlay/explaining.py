@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from oboromi_fs.cli.overlay.stacking import Overlay
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.mods.loadout import Ruling
     from oboromi_fs.overlay import Explanation, Provider
     from oboromi_fs.overlay.semantic import SemanticConflict
 
@@ -49,8 +50,11 @@ def run_explain(session: Session, options: argparse.Namespace) -> int:
         raise missing(overlay.union, options.path, unknown, given=bool(options.layers))
     overlay.tell_spellings(found.chain)
     kind = overlay.union.metadata(path).kind if found.winner is not None else None
+    ruling = overlay.loadout.explain(path) if overlay.loadout is not None else None
     if wants_document(session, options):
-        document(session, options, {**found.to_json(), "kind": kind})
+        document(session, options, {**(found if ruling is None else ruling).to_json(), "kind": kind})
+    elif ruling is not None:
+        session.console.lines(draw(_ruled(overlay, ruling, kind)))
     else:
         session.console.lines(draw(_drawn(overlay, found, kind)))
     return overlay.finish(DONE if found.winner is not None else NO)
@@ -72,6 +76,18 @@ def _drawn(overlay: Overlay, found: Explanation, kind: str | None) -> Branch:
     ]
     end = "/" if kind == "directory" else ""
     return Branch(f"{printable(found.key) or '/'}{end if found.key else ''}", branches)
+
+
+def _ruled(overlay: Overlay, ruling: Ruling, kind: str | None) -> Branch:
+    """The providers as a tree, the winner first, and with each the rule of the tool by which it does not win."""
+    tree = _drawn(overlay, ruling.explanation, kind)
+    decisions = [ruling.winner, *reversed(ruling.overridden), *reversed(ruling.hidden)]
+    decisions = decisions[0 if ruling.winner is not None else 1 :]
+    if kind != "directory":
+        for branch, decided in zip(tree.children, decisions, strict=True):
+            if decided is not None:
+                branch.label += f": {decided.text} ({decided.profile}: {decided.rule})"
+    return tree
 
 
 def _where(overlay: Overlay, provider: Provider) -> str:

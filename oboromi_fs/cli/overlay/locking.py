@@ -122,11 +122,14 @@ def run_validate(session: Session, options: argparse.Namespace) -> int:
     from oboromi_fs.jobs.stack import open_stack
     from oboromi_fs.jobs.validating import validate_stack
 
-    spec = spec_of(options)
-    for text in twice(spec):
-        session.console.warn(text)
-    stack = open_stack(spec, session.opener(), missing=True)
-    session.keep(stack.union)
+    if options.mods is not None:
+        stack = open_overlay(session, options).stack
+    else:
+        spec = spec_of(options)
+        for text in twice(spec):
+            session.console.warn(text)
+        stack = open_stack(spec, session.opener(), missing=True)
+        session.keep(stack.union)
     checks = list(validate_stack(stack, read=options.read))
     valid = not any(check.status == "failed" for check in checks)
     console = session.console

@@ -13,11 +13,13 @@ from oboromi_fs.cli.overlay.places import check_below, check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.cli.progress import Progress
 from oboromi_fs.errors import UnsafePathError
+from oboromi_fs.paths import normalise
 
 if TYPE_CHECKING:
     import argparse
 
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.protocols import Storage
 
 __all__ = ["collapse_arguments", "romfs_arguments", "run_arguments", "run_collapse", "run_romfs", "run_run"]
 
@@ -39,6 +41,7 @@ def romfs_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_romfs(session: Session, options: argparse.Namespace) -> int:
     """Write the merged view as an image."""
+    from oboromi_fs.backends.romfs import RomFs
     from oboromi_fs.builders.romfs import RomFsImage, write
 
     if not options.output:
@@ -47,14 +50,18 @@ def run_romfs(session: Session, options: argparse.Namespace) -> int:
     check_output(session, overlay.spec, options.output)
     if os.path.isdir(options.output):
         raise IsADirectoryError(errno.EISDIR, "is a folder, and the image is a file", options.output)
-    image = RomFsImage(overlay.union, options.path, like=options.style)
+    image: Storage
+    if overlay.loadout is not None and normalise(options.path) in ("", "romfs"):
+        image = overlay.loadout.romfs_image()
+    else:
+        image = RomFsImage(overlay.union, options.path, like=options.style)
     code = overlay.unreadable()
     if code != DONE:  # An image that lacks what a layer should have given would be a quiet mistake.
         session.console.error("no image is written: a layer could not be read")
         return code
     with Progress(session.console, "building") as progress:
         size = write(image, options.output, progress=progress.update)
-    files = sum(1 for _ in image.extents())
+    files = image.file_count if isinstance(image, RomFsImage) else sum(1 for _ in RomFs(image).extents())
     if session.json:
         session.console.json({"output": options.output, "files": files, "bytes": size})
     else:

@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.jobs.stack import Stack
+    from oboromi_fs.mods.loadout import Loadout
     from oboromi_fs.opening import Location
     from oboromi_fs.overlay import Provider, UnionFs
     from oboromi_fs.overlay.index import ProviderIndex
 
 __all__ = ["Overlay", "open_overlay", "spec_of", "stack_arguments", "twice"]
 
+
+_TOOLS = ("atmosphere", "yuzu", "ryujinx")
+"""Profiles of tools, which need mods to look for."""
 
 _MOST_TOLD = 20
 """Warnings about skipped paths that are shown one by one."""
@@ -37,7 +42,18 @@ def stack_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--case", choices=get_args(Case), help="whether layers that do not say answer to exact names (default), or fold the case of letters"
     )
-    add("--profile", choices=get_args(Profile), help="plain: the order given (default); openmw: archives below folders, all fold")
+    add(
+        "--profile",
+        choices=(*get_args(Profile), *_TOOLS),
+        help="plain: the order given (default); openmw: archives below folders, all fold; with --mods the tool whose rules are followed",
+    )
+    add(
+        "--mods",
+        metavar="ROOT",
+        help="where a tool keeps mods: SD card, user folder, or further in; or a folder of mods. The game is --base",
+    )
+    add("--title", metavar="ID", help="with --mods: the title, 16 hexadecimal digits; not needed where there are mods for one alone")
+    add("--disable", action="append", default=[], metavar="NAME", help="with --mods: leave a mod out (may be repeated)")
 
 
 def spec_of(options: argparse.Namespace) -> StackSpec:
@@ -85,16 +101,18 @@ class Overlay:
     Args:
         session: The run of the command.
         spec: The stack.
+        stack: The stack, where it is open already.
     """
 
-    def __init__(self, session: Session, spec: StackSpec) -> None:
+    def __init__(self, session: Session, spec: StackSpec, stack: Stack | None = None) -> None:
         self.session = session
         self.spec = spec
         self._damaged = False
         self._told: set[Problem | str] = set()
         for text in twice(spec):
             session.console.warn(text)
-        self.stack = open_stack(spec, session.opener)
+        self.stack = stack if stack is not None else open_stack(spec, session.opener)
+        self.loadout: Loadout | None = getattr(self.stack, "loadout", None)
         self.union: UnionFs = self.stack.union
         session.keep(self.union)
         for broken in self.stack.broken:
@@ -205,4 +223,10 @@ def open_overlay(session: Session, options: argparse.Namespace) -> Overlay:
         UsageError, FormatError, OSError: See :func:`spec_of`.
         EntryNotFoundError, NotADirectoryEntryError: A layer is not there.
     """
+    if options.mods is not None or options.profile in _TOOLS:
+        from oboromi_fs.cli.overlay.loading import open_with_mods
+
+        return open_with_mods(session, options)
+    if options.title is not None or options.disable:
+        raise UsageError("--title and --disable are for mods that a tool finds: say where with --mods ROOT")
     return Overlay(session, spec_of(options))
