@@ -256,16 +256,17 @@ class RomFs(FileSystemBase):
 
     def _files_of(self, directory: int) -> Iterator[tuple[int, _File]]:
         offset = self._directory(directory).file
+        fields = self._files.fields
         for _ in range(self._files.limit):
             if offset == NONE:
                 return
-            entry = self._file(offset)
-            if entry.parent != directory:  # Builders have been careless here; but a chain that many directories share is no tree.
+            (parent, sibling, start, size, bucket_next, _), name = fields(offset)
+            if parent != directory:  # Builders have been careless here; but a chain that many directories share is no tree.
                 self._strays += 1
                 if self._strays > self._files.limit:
                     raise self._dirs.corrupt(directory, "shares its chain of files with other directories", "first_file")
-            yield offset, entry
-            offset = entry.sibling
+            yield offset, _new_file(_File, (parent, sibling, start, size, bucket_next, name))
+            offset = sibling
         raise self._dirs.corrupt(directory, "its chain of files loops", "first_file")
 
     def _lookup(self, path: str) -> int | _File:
@@ -322,7 +323,7 @@ class RomFs(FileSystemBase):
         files: dict[str, DirEntry] = {}
         for _, file in self._files_of(found):
             name = decode_name(file.name)
-            files.setdefault(name, DirEntry(name, "file", file.size))
+            files.setdefault(name, _new_entry(DirEntry, (name, "file", file.size)))
         return list((entries | files).values())  # Of a directory and a file with one name the file counts, as in _lookup.
 
     def _metadata(self, path: str) -> Metadata:
@@ -444,6 +445,7 @@ class RomFs(FileSystemBase):
 
 # A quarter of the time of calling the class, which a walk over everything feels.
 _new_entry = cast("Callable[[type[DirEntry], tuple[str, str, int]], DirEntry]", tuple.__new__)
+_new_file = cast("Callable[[type[_File], tuple[int, int, int, int, int, bytes]], _File]", tuple.__new__)
 _new_extent = cast("Callable[[type[Extent], tuple[str, Storage, int, int]], Extent]", tuple.__new__)
 
 

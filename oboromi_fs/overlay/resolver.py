@@ -64,12 +64,13 @@ class Place(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What one layer has in a merged directory, also by name."""
+    """What one layer has in a merged directory, also by name; and whether what that names is where the name says."""
 
     layer: int
     paths: tuple[str, ...]
     marked: Marked
     names: dict[str, DirEntry]
+    plain: bool
 
 
 class Listed(NamedTuple):
@@ -193,7 +194,8 @@ class Resolver:
             except (OboromiFsError, OSError) as error:
                 self.failed(place.layer, path, error)
                 continue
-            found.append(Listing(place.layer, place.paths, marked, {entry.name: entry for entry in marked.entries}))
+            plain = self.views[place.layer].plain_in(path)
+            found.append(Listing(place.layer, place.paths, marked, {entry.name: entry for entry in marked.entries}, plain))
             if marked.opaque:
                 break
         return found
@@ -211,7 +213,7 @@ class Resolver:
         listed: dict[str, Listed] = {}
         folds = any(self.views[each.layer].folds for each in listings)
         spellings: dict[str, dict[str, None]] = {}
-        for layer, paths, marked, _ in reversed(listings):
+        for layer, paths, marked, _, _ in reversed(listings):
             if self.views[layer].folds:
                 self._fold_in(layer, Wanted(path, paths), marked, listed, spellings)
                 continue
@@ -235,8 +237,8 @@ class Resolver:
         """
         inner = join(path, name)
         places: list[Place] = []
-        for layer, paths, marked, names in listings:
-            if not self.views[layer].plain:
+        for layer, paths, marked, names, plain in listings:
+            if not plain:
                 meta, found, cuts = self.find(layer, inner)
                 if meta is not None:
                     if meta.kind != "directory":

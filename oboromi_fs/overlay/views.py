@@ -48,13 +48,14 @@ class View(Protocol):
     """One layer, asked by paths of the union."""
 
     folds: bool
-    plain: bool
-    """Whether what a listing names is where the name says: nothing is folded, nothing is mounted elsewhere."""
     clashes: dict[tuple[str, ...], None]
     """Paths of this layer that differ in case alone, as far as listings came by them."""
 
     def find(self, path: str) -> Answer:
         """Look a canonical path up."""
+
+    def plain_in(self, path: str) -> bool:
+        """Whether what the listing of a directory of the union names is where the name says: nothing is folded, or mounted elsewhere."""
 
     def listing(self, wanted: Wanted) -> Marked:
         """List a directory that :meth:`find` found. Where a view folds, an entry's name may differ in case from others of its own."""
@@ -76,11 +77,14 @@ class _ExactView:
     """Names as they are spelled; no markers."""
 
     folds = False
-    plain = True
 
     def __init__(self, fs: FileSystem) -> None:
         self.fs = fs
         self.clashes: dict[tuple[str, ...], None] = {}
+
+    def plain_in(self, path: str) -> bool:
+        del path
+        return True
 
     def find(self, path: str) -> Answer:
         try:
@@ -178,7 +182,6 @@ class FoldView:
     """
 
     folds = True
-    plain = False
 
     def __init__(self, fs: FileSystem, *, markers: bool) -> None:
         self.fs = fs
@@ -187,6 +190,10 @@ class FoldView:
         self._changes = getattr(fs, "kind", "Host") in _CHANGING
         self._levels: dict[str, Level] = {}
         self.clashes: dict[tuple[str, ...], None] = {}
+
+    def plain_in(self, path: str) -> bool:
+        del path
+        return False
 
     def find(self, path: str) -> Answer:
         """Look a canonical path up, in whatever case."""
@@ -291,8 +298,6 @@ def _ordered(parent: str, found: list[tuple[str, DirEntry]]) -> list[DirEntry]:
 class _MountedView:
     """A layer whose root is a directory of the union: the directories above are there as well, and answer by the same case policy."""
 
-    plain = False
-
     def __init__(self, view: View, at: str) -> None:
         self.view = view
         self.folds = view.folds
@@ -302,6 +307,9 @@ class _MountedView:
 
     def _key(self, path: str) -> str:
         return fold_case(path) if self.folds else path
+
+    def plain_in(self, path: str) -> bool:
+        return (self._key(path) + "/").startswith(self._at) and self.view.plain_in(path[len(self._at) :])
 
     def find(self, path: str) -> Answer:
         key = self._key(path) + "/"

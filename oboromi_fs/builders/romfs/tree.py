@@ -149,13 +149,18 @@ def _walk(fs: FileSystem, root: str) -> Tree:
     sizes = array("q")
     where: list[Where] = []
     offsets = array("q")
+    shared: Storage | None = None
     for inner, entry, extent in _entries(fs, root):
         path = _encoded(inner, entry)
         if entry.kind == "directory":
             directories.append(path)
             continue
         if extent is not None:
-            where.append(_where(extent))
+            if extent.offset and extent.storage is shared:  # One of many in an archive.
+                where.append(shared)
+            else:
+                where.append(_where(extent))
+                shared = extent.storage if where[-1] is extent.storage else None
             offsets.append(extent.offset)
         try:
             sizes.append(entry.size)
