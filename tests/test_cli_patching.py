@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oboromi_fs import MemoryStorage
-from oboromi_fs.executables import Nso
-from oboromi_fs.jobs.patching import made_patch, plan_patches, read_patch
+from oboromi_fs.executables import Nro, Nso
+from oboromi_fs.jobs.patching import PatchFile, make_patch, plan_patches
 from oboromi_fs.patches.ips import encode_ips
 from oboromi_fs.patches.values import Record
 from tests.command import DATA, oboromi
@@ -51,7 +53,7 @@ def test_a_patch_that_is_made_gives_the_other_version() -> None:
     assert oboromi("patch", "main", f"{BUILD}.ips", "-o", "new").code == 0
     Path("sub").mkdir()
     made = oboromi("patch", "make", "main", "new", "-o", "sub", "--json").json
-    assert made == {"output": f"sub/{BUILD}.ips", "build_id": BUILD, "records": 1, "bytes": len(PATCH)}
+    assert made == {"output": f"sub/{BUILD}.ips", "build_id": BUILD, "records": 1, "bytes": len(PATCH), "remarks": []}
     assert Path(f"sub/{BUILD}.ips").read_bytes() == PATCH
     assert oboromi("patch", "make", "main", "new", "-o", "p.pchtxt").code == 0
     assert Path("p.pchtxt").read_text(encoding="utf-8").splitlines() == [
@@ -63,7 +65,7 @@ def test_a_patch_that_is_made_gives_the_other_version() -> None:
     assert oboromi("patch", "main", "p.pchtxt", "-o", "again").code == 0
     assert text("again") == text("new")
     same = oboromi("patch", "make", "new", "again", "-o", "x.ips")
-    assert (same.code, same.message) == (1, "the two do not differ; nothing is written")
+    assert (same.code, same.message) == (1, "the two do not differ in what a patch can change; nothing is written")
 
 
 def test_show() -> None:
@@ -87,10 +89,153 @@ def test_a_patch_of_another_build_is_refused_or_passed_over() -> None:
     assert text("other") == text("new")
 
 
-def test_a_dry_run_writes_nothing() -> None:
-    found = oboromi("patch", "main", f"{BUILD}.ips", "-n", "--json")
-    assert found.json["applied"] == [{"path": f"{BUILD}.ips", "records": 1, "remarks": []}]
+def test_a_dry_run_tells_what_would_change() -> None:
+    before = text("main")[0x10:0x18].hex()
+    applied = {"path": f"{BUILD}.ips", "format": "IPS", "titles": [], "records": 1, "bytes": 8, "remarks": []}
+    assert oboromi("patch", "main", f"{BUILD}.ips", "-n", "--json").json == {
+        "file": "main",
+        "kind": "NSO",
+        "build_id": BUILD,
+        "applied": [applied],
+        "passed_over": [],
+        "output": None,
+        "changes": [{"path": f"{BUILD}.ips", "offset": 0x110, "size": 8, "before": before, "after": b"PATCHED!".hex()}],
+    }
+    shown = oboromi("patch", "main", f"{BUILD}.ips", "-n", "-o", "new")
+    assert shown.lines == [f"00000110  8  {before.upper()}  ->  5041544348454421"]
+    assert shown.message == "1 patch, 1 record of 8 bytes, to be written"
+    made = oboromi("patch", "make", "main", "main", "-n")
+    assert made.code == 1
     assert sorted(path.name for path in Path().iterdir()) == [f"{BUILD}.ips", "main"]
+
+
+def test_folders_are_searched_and_what_is_not_for_the_file_is_told() -> None:
+    Path("sets/a/b").mkdir(parents=True)
+    shutil.copy(f"{BUILD}.ips", f"sets/a/b/{BUILD}.ips")
+    Path("sets/z.pchtxt").write_text(f"@nsobid-{BUILD}\n@flag offset_shift 0x100\n@enabled\n00000010 41\n", encoding="utf-8")
+    Path("sets/1.0.pchtxt").write_text("@nsobid-00AA\n@enabled\n00000100 41\n", encoding="utf-8")
+    Path("sets/00AA.ips").write_bytes(b"PATCH and then rubbish")  # Damaged, and no concern of this module.
+    Path("sets/notes.ips").write_bytes(PATCH)
+    Path("sets/readme.txt").write_text("patches", encoding="utf-8")
+    done = oboromi("patch", "main", "sets/", "-o", "new")
+    assert done.code == 0
+    assert done.err.decode().splitlines() == [
+        f"oboromi: warning: sets/00AA.ips: passed over: is for build 00AA, and not for {BUILD}",
+        f"oboromi: warning: sets/1.0.pchtxt: passed over: is for build 00AA, and not for {BUILD}",
+        "oboromi: warning: sets/notes.ips: passed over: is not called by a build id, which is up to 64 hexadecimal digits",
+        "oboromi: 2 patches, 2 records of 9 bytes, written to new",
+    ]
+    assert text("new")[0x10:0x18] == b"AATCHED!"  # In the order of their paths, the later wins.
+    Path(f"sets/{BUILD}.ips").write_bytes(PATCH[:-1])
+    damaged = oboromi("patch", "main", "sets", "-o", "other")
+    assert (damaged.code, Path("other").exists()) == (3, False)
+    assert f"sets/{BUILD}.ips" in damaged.message
+    shutil.rmtree("sets/a")
+    for path in (f"sets/{BUILD}.ips", "sets/z.pchtxt"):
+        Path(path).unlink()
+    none = oboromi("patch", "main", "sets", "-o", "other", "-q")
+    assert (none.code, none.message) == (1, "no patch is for this file; nothing is written")
+
+
+def test_profiles_pass_over_what_their_tool_does() -> None:
+    lower = f"{BUILD.lower()}.ips"
+    shutil.move(f"{BUILD}.ips", lower)
+    for profile, code in (("plain", 0), ("atmosphere", 0), ("yuzu", 1), ("ryujinx", 1)):
+        done = oboromi("patch", "main", lower, "-n", "--profile", profile)
+        assert done.code == code
+        assert ("upper-case ones are asked for; --force" in done.message) == bool(code)
+    size = Nso(MemoryStorage(Path("main").read_bytes())).uncompressed().size
+    Path(f"{BUILD}.ips").write_bytes(encode_ips([Record(0x110, b"a"), Record(size, b"b")]))
+    for profile, problem in (("plain", "left out"), ("ryujinx", "left out"), ("yuzu", "whole patch"), ("atmosphere", "console stops")):
+        done = oboromi("patch", "main", f"{BUILD}.ips", "-n", "--profile", profile)
+        assert done.code == (0 if problem == "left out" else 1)
+        assert problem in done.err.decode()
+
+
+def test_a_patch_that_changes_nothing_writes_nothing() -> None:
+    Path("off.pchtxt").write_text(f"@nsobid-{BUILD}\n@disabled\n00000110 41\n", encoding="utf-8")
+    done = oboromi("patch", "main", "off.pchtxt", "-o", "new")
+    assert (done.code, done.message) == (1, "the patch changes nothing; nothing is written")
+    assert not Path("new").exists()
+
+
+def test_paths_go_on_inside_containers() -> None:
+    with zipfile.ZipFile("pack.zip", "w") as archive:
+        archive.write("main", "exefs/main")
+        archive.write(f"{BUILD}.ips", f"patches/{BUILD}.ips")
+    done = oboromi("patch", "pack.zip/exefs/main", "pack.zip/patches", "-o", "new")
+    assert (done.code, done.message) == (0, "1 patch, 1 record of 8 bytes, written to new")
+    assert text("new")[0x10:0x18] == b"PATCHED!"
+    kept = oboromi("patch", "pack.zip/exefs/main", "pack.zip/patches", "-o", "pack.zip")
+    assert kept.code == 2
+
+
+def test_files_called_make_and_show() -> None:
+    shutil.copy("main", "make")
+    assert oboromi("patch", "./make", f"{BUILD}.ips", "-o", "show").code == 0
+    assert oboromi("patch", "make", "./make", "./show", "-o", "x.ips", "-q").code == 0
+    assert Path("x.ips").read_bytes() == PATCH
+
+
+def test_making_tells_what_no_patch_changes() -> None:
+    header = bytearray(Path("main").read_bytes())
+    header[0x3C:0x40] = (0x5000).to_bytes(4, "little")
+    Path("bss").write_bytes(header)
+    same = oboromi("patch", "make", "main", "bss", "-o", "x.ips")
+    assert same.code == 1
+    assert b"the headers differ in bss_size, which no patch changes: 0x" in same.err
+    assert b", 0x5000 now" in same.err
+    grown = Path("main.bin"), Path("grown.bin")
+    for path, data in zip(grown, (b"abc", b"abcd"), strict=True):
+        path.write_bytes(data)
+    done = oboromi("patch", "make", *grown, "-o", "x.ips")
+    assert (done.code, Path("x.ips").exists()) == (3, False)
+    assert "the new version has 0x4 bytes, the old one 0x3" in done.message
+
+
+def test_assets_of_an_nro_are_beyond_patches() -> None:
+    old = (EXE / "test_assets.nro").read_bytes()
+    size = Nro(MemoryStorage(old)).header.size
+    assert size < len(old)
+    Path("p.ips").write_bytes(encode_ips([Record(size - 2, b"wxyz")]))
+    done = oboromi("patch", EXE / "test_assets.nro", "p.ips", "-o", "new.nro")
+    assert b"crosses the end" in done.err
+    assert Path("new.nro").read_bytes() == old[: size - 2] + b"wx" + old[size:]
+    Path("other.nro").write_bytes(old[: size - 2] + b"wx" + old[size:-1] + bytes([old[-1] ^ 1]))
+    made = oboromi("patch", "make", EXE / "test_assets.nro", "other.nro", "-o", "made.ips")
+    assert made.code == 0
+    assert b"what follows the segments differs" in made.err
+    assert Path("made.ips").read_bytes() == encode_ips([Record(size - 2, b"wx")])
+
+
+def test_a_kip_is_patched_uncompressed_and_known_by_its_hash() -> None:
+    kip = (EXE / "test.kip").read_bytes()
+    plain = (EXE / "test.kip.hactool_uncompressed").read_bytes()
+    name = f"{hashlib.sha256(kip).hexdigest().upper()}.ips"
+    Path("sets").mkdir()
+    Path("sets", name).write_bytes(encode_ips([Record(0x104, b"PATCH")]))
+    done = oboromi("patch", EXE / "test.kip", "sets", "-o", "new.kip")
+    assert done.code == 0
+    assert Path("new.kip").read_bytes() == plain[:0x104] + b"PATCH" + plain[0x109:]
+
+
+def test_show_tells_what_others_read_otherwise() -> None:
+    Path("a.pchtxt").write_text('@nsobid-AA\n// the title\n@enabled\n00000010 01\n\n00000020 "a"\n', encoding="utf-8")
+    shown = oboromi("patch", "show", "a.pchtxt")
+    assert shown.lines == ["pchtxt for build AA", "  the title", "00000010  1  01", "00000020  2  6100"]
+    assert shown.err.decode().splitlines() == [
+        "oboromi: warning: a.pchtxt: yuzu does not read the record at 0x20",
+        "oboromi: warning: a.pchtxt: Ryujinx does not read the record at 0x20",
+    ]
+    yuzu = oboromi("patch", "show", "a.pchtxt", "--profile", "yuzu", "--json").json
+    assert yuzu == {
+        "format": "pchtxt",
+        "build_id": "AA",
+        "titles": ["the title"],
+        "records": [{"offset": 16, "size": 1, "data": "01", "run": False}],
+        "remarks": [{"line": 5, "text": "a blank line ends the patch: what follows is not read until the next @enabled"}],
+        "differences": [],
+    }
 
 
 @pytest.mark.parametrize(
@@ -103,9 +248,16 @@ def test_a_dry_run_writes_nothing() -> None:
         (("main", "none.ips", "-o", "new"), 5, "no such path"),
         (("main", "main", "-o", "new"), 3, "no line gives the build id"),
         (("make", "main"), 2, "make takes two files"),
-        (("make", "main", f"{BUILD}.ips", "-o", "x"), 3, "one is an NSO, the other no executable"),
+        (("make", "main", f"{BUILD}.ips", "-o", "x"), 3, "the old version is an NSO, the new one no executable"),
         (("show",), 2, "show takes one patch"),
         (("main", f"{BUILD}.ips", "-o", "nowhere/new"), 6, "make it first"),
+        (("main", f"{BUILD}.ips", "-o", "."), 6, "what is patched is a file"),
+        (("main", f"{BUILD}.ips", "-o", "-"), 2, "./- is a file of that name"),
+        (("main", f"{BUILD}.ips", "-o", "new", "--title", "x"), 2, "--title has no effect"),
+        (("make", "main", "main", "-o", "new", "--force"), 2, "--force has no effect on patch make"),
+        (("make", "main", "main", "-o", "new.pchtxt", "--ips32"), 2, "--ips32 has no effect on a pchtxt"),
+        (("make", "main", "main", "-o", "main"), 2, "is OLD"),
+        (("show", "main"), 3, "is no patch"),
     ],
 )
 def test_mistakes(words: tuple[str, ...], code: int, problem: str) -> None:
@@ -143,7 +295,7 @@ def test_making_then_patching_is_the_identity(edits: list[tuple[int, bytes]], as
     for offset, data in edits:
         image[offset : offset + len(data)] = data[: max(0, len(image) - offset)]
     new = MemoryStorage(bytes(image))
-    patch, _, records = made_patch(old.raw, new, text=as_text)
-    plan = plan_patches(old.raw, [read_patch(patch, f"{BUILD}.ips")])
-    assert plan.storage()[0x100:].tobytes() == bytes(image[0x100:])
-    assert bool(records) == (bytes(image[0x100:]) != old.uncompressed()[0x100:].tobytes())
+    made = make_patch(old.raw, new, text=as_text)
+    plan = plan_patches(old.raw, [PatchFile(f"{BUILD}.{'pchtxt' if as_text else 'ips'}", made.storage)])
+    assert plan.storage(compress=False)[0x100:].tobytes() == bytes(image[0x100:])
+    assert bool(made.records) == (bytes(image[0x100:]) != old.uncompressed()[0x100:].tobytes())

@@ -2,182 +2,251 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.console import plural, printable, size_text
 from oboromi_fs.cli.drawing import columns
 from oboromi_fs.cli.failures import DONE, NO, UsageError
 from oboromi_fs.cli.outputs import check_place
-from oboromi_fs.jobs.patching import made_patch, plan_patches, read_patch
-from oboromi_fs.paths import join
+from oboromi_fs.jobs.naming import naming
+from oboromi_fs.jobs.patching import make_patch, patch_files, plan_patches, read_patch
+from oboromi_fs.patches.buildids import build_id_of, stem
+from oboromi_fs.patches.pchtxt import tell_differences
 from oboromi_fs.storage.writing import write_storage
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from oboromi_fs.cli.console import Console
     from oboromi_fs.cli.session import Session
-    from oboromi_fs.jobs.patching import Named, PatchPlan
-    from oboromi_fs.opening import Location
+    from oboromi_fs.jobs.patching import PatchPlan
+    from oboromi_fs.patches.buildids import Dialect
+    from oboromi_fs.patches.values import Patch
 
 __all__ = ["patch_arguments", "run_patch"]
 
-_ENDINGS = (".ips", ".pchtxt")
+_SHOWN = 16
+"""Bytes of a record that a line shows."""
+_PROFILES: dict[str, Dialect] = {"plain": "neutral", "atmosphere": "atmosphere", "yuzu": "yuzu", "ryujinx": "ryujinx"}
+_OPTIONS = {
+    "make": ("output", "dry_run", "title", "ips32"),
+    "show": ("profile",),
+    "": ("output", "dry_run", "profile", "force", "no_compress"),
+}
+"""Which options each of the three has; ``""`` is applying."""
 _EPILOG = """\
 examples:
   oboromi patch game.nsp/@program/exefs/main 0123….ips -o main     the patched module, to go into a mod's exefs/
-  oboromi patch main patches/ -o new       all patches in a folder that are of this build
+  oboromi patch main exefs_patches -o new  all patches in a folder, and in the folders in it, that are of this build
+  oboromi patch -n main fix.pchtxt         what it would change
   oboromi patch make main new -o .         the patch that turns one into the other, called by the build id
-  oboromi patch show patch.pchtxt          what it writes, and where"""
+  oboromi patch show fix.pchtxt            what it writes, and where; and what other tools read otherwise"""
 
 
 def patch_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``patch`` takes."""
     parser.usage = (
-        "oboromi patch [options] FILE PATCH [PATCH ...] -o OUT\n       oboromi patch make OLD NEW -o FILE\n       oboromi patch show PATCH"
+        "oboromi patch [options] FILE PATCH [PATCH ...] -o OUT\n"
+        "       oboromi patch make OLD NEW -o FILE.ips|FILE.pchtxt|DIR\n"
+        "       oboromi patch show PATCH"
     )
     parser.description = (
-        "Apply IPS, IPS32 and pchtxt patches to an executable, in the order given. Offsets for an NSO count in its uncompressed form, for\n"
-        "an NRO in the file; headers stay. A patch of another build is refused, or in a folder passed over. A file called make or show is\n"
-        "written ./make."
+        "Apply IPS, IPS32 and pchtxt patches to an executable, in the order given; of two that write one byte, the later wins. Offsets\n"
+        "for an NSO count in its uncompressed form, those for an NRO in the file; headers stay as they are, but for the hashes. A patch\n"
+        "of another build is refused, or passed over if it lies in a folder. The result is written aside, and put in place when it is\n"
+        "complete. A FILE called make or show is written ./make."
     )
     parser.epilog = _EPILOG
     parser.add_argument("words", metavar="FILE PATCH", nargs="+", help="files, also inside containers; a PATCH may be a folder of patches")
     add = parser.add_argument
-    add(
-        "-o",
-        "--output",
-        metavar="OUT",
-        help="the patched file, or the patch; for a patch also a folder, in which it is called by the build id",
-    )
-    add("-n", "--dry-run", action="store_true", help="tell what would be patched, and write nothing")
-    add("--force", action="store_true", help="apply patches of other builds as well")
-    add("--no-compress", action="store_true", help="leave an NSO uncompressed, though it was compressed")
-    add("--ips32", action="store_true", help="make: IPS32, though IPS would do")
+    add("-o", "--output", metavar="OUT", help="the patched file; or the patch, or a folder in which it is called by the build id")
+    add("-n", "--dry-run", action="store_true", help="tell what would change, and write nothing")
+    group = parser.add_argument_group("applying").add_argument
+    group("--profile", choices=_PROFILES, help="whose habits to follow where a patch does not fit, or is read in several ways")
+    group("--force", action="store_true", help="apply a patch of another build as well")
+    group("--no-compress", action="store_true", help="leave an NSO uncompressed, though it was compressed")
+    group = parser.add_argument_group("make").add_argument
+    group("--title", metavar="TEXT", help="title of a pchtxt")
+    group("--ips32", action="store_true", help="IPS32, though IPS would do")
 
 
 def run_patch(session: Session, options: argparse.Namespace) -> int:
     """Apply, make or show."""
     verb, *words = options.words
-    if verb == "make":
-        if len(words) != 2:
-            raise UsageError(f"make takes two files, OLD and NEW, and not {len(words)}")
-        return _make(session, options, words[0], words[1])
-    if verb == "show":
-        if len(words) != 1:
-            raise UsageError(f"show takes one patch, and not {len(words)}")
-        return _show(session, words[0])
+    doing = verb if verb in ("make", "show") else ""
+    if doing == "make" and len(words) != 2:
+        raise UsageError(f"make takes two files, OLD and NEW, and not {len(words)}")
+    if doing == "show" and len(words) != 1:
+        raise UsageError(f"show takes one patch, and not {len(words)}")
     if not words:
         raise UsageError("say which patches: oboromi patch FILE PATCH ... -o OUT")
+    _check_options(options, doing)
+    if doing == "make":
+        return _make(session, options, words[0], words[1])
+    if doing == "show":
+        return _show(session, words[0], _dialect(options))
     return _apply(session, options, verb, words)
+
+
+def _check_options(options: argparse.Namespace, doing: str) -> None:
+    """Refuse options that would have no effect, and outputs that are none."""
+    for name in {name for names in _OPTIONS.values() for name in names}:
+        if getattr(options, name) and name not in _OPTIONS[doing]:
+            raise UsageError(f"--{name.replace('_', '-')} has no effect on patch {doing or 'FILE PATCH'}")
+    if doing == "show":
+        return
+    if not options.output and not options.dry_run:
+        raise UsageError("say where to write with -o OUT, or use --dry-run")
+    if options.output == "-":
+        raise UsageError("-o - would be stdout, and what is written is put in place when it is complete; ./- is a file of that name")
+
+
+def _dialect(options: argparse.Namespace) -> Dialect:
+    return _PROFILES[options.profile or "plain"]
+
+
+# Applying
 
 
 def _apply(session: Session, options: argparse.Namespace, target: str, words: Sequence[str]) -> int:
     console = session.console
-    if not options.output and not options.dry_run:
-        raise UsageError("say where to write with -o OUT, or use --dry-run")
     place = session.locate(target)
-    places = {"FILE": place, **{f"the patch {word}": session.locate(word) for word in words}}
+    places = {word: session.locate(word) for word in words}
     if options.output:
-        check_place(options.output, "patch", places)
-    plan = plan_patches(
-        session.storage(place), [each for word in words for each in _patches(session, places[f"the patch {word}"])], force=options.force
-    )
-    named = {word for word in words if places[f"the patch {word}"].kind == "file"}
-    refused = [(each, why) for each, why in plan.passed if each.name in named]
-    for each, why in plan.passed:
-        if (each, why) not in refused:
-            console.warn(f"{each.name}: passed over: {why}")
-    for each, why in refused:
-        console.error(f"{each.name}: {why}; --force applies it all the same")
-    for each, remarks in plan.used:
-        for remark in (*map(str, each.patch.remarks), *remarks):
-            console.warn(f"{each.name}: {remark}")
-    if refused or not plan.used:
-        if not refused:
-            console.error("no patch is of this build; nothing is written")
+        if os.path.isdir(options.output):
+            raise OSError(errno.EISDIR, "is a folder, and what is patched is a file", options.output)
+        check_place(options.output, "patch", {"FILE": place, **{f"the patch {word}": each for word, each in places.items()}})
+    storage = session.storage(place)
+    files = [file for word in words for file in patch_files(places[word])]
+    with naming(place):
+        plan = plan_patches(storage, files, dialect=_dialect(options), force=options.force)
+    _tell(console, plan)
+    changing = sum(len(used.records) for used in plan.used)
+    if plan.refused or not changing:
+        if not plan.refused:
+            found = (
+                "no patch is for this file"
+                if not plan.used
+                else "the patch changes nothing"
+                if len(plan.used) == 1
+                else "the patches change nothing"
+            )
+            console.error(f"{found}; nothing is written")
         if session.json:
-            session.console.json(plan.to_json())
+            console.json(_document(options, plan, None))
         return NO
-    if not options.dry_run:
-        write_storage(plan.storage(compress=plan.compressed and not options.no_compress), options.output)
-    _report(session, options, plan)
+    output = None if options.dry_run else options.output
+    if output is not None:
+        with naming(place):
+            write_storage(plan.storage(compress=not options.no_compress), output)
+    if session.json:
+        console.json(_document(options, plan, output))
+        return DONE
+    if options.dry_run:
+        rows = [(f"{each['offset']:08X}", str(each["size"]), _hex(each["before"]), "->", _hex(each["after"])) for each in plan.changes()]
+        console.lines(columns(rows, right=(1,)))
+    size = sum(record.size for used in plan.used for record in used.records)
+    where = "to be written" if output is None else f"written to {output}"
+    console.note(
+        f"{'1 patch' if len(plan.used) == 1 else f'{len(plan.used)} patches'}, {plural(changing, 'records')} of {size_text(size)}, {where}"
+    )
     return DONE
 
 
-def _report(session: Session, options: argparse.Namespace, plan: PatchPlan) -> None:
-    if session.json:
-        session.console.json({**plan.to_json(), "output": None if options.dry_run else options.output})
-        return
-    records, size = len(plan.records), sum(record.size for record in plan.records)
-    where = "to be written" if options.dry_run else f"written to {options.output}"
-    patches = f"{len(plan.used)} patch{'' if len(plan.used) == 1 else 'es'}"
-    session.console.note(f"{patches}, {plural(records, 'records')} of {size_text(size)}, {where}")
+def _tell(console: Console, plan: PatchPlan) -> None:
+    """Say what is not applied, and what of the rest is not."""
+    for each in plan.passed:
+        if each.fatal:
+            console.error(f"{each.name}: {each.reason}; {'--force applies it all the same' if each.other else 'nothing is written'}")
+        else:
+            console.warn(f"{each.name}: passed over: {each.reason}")
+    for used in plan.used:
+        for remark in (*map(str, used.patch.remarks), *used.remarks):
+            console.warn(f"{used.name}: {remark}")
 
 
-def _patches(session: Session, place: Location) -> Iterator[Named]:
-    """The patch that a place is, or the patches in it."""
-    if place.kind == "file":
-        yield read_patch(session.storage(place), place.display)
-        return
-    for entry in sorted(place.fs.read_dir(place.path)):
-        if entry.kind == "file" and entry.name.lower().endswith(_ENDINGS):
-            yield read_patch(place.fs.storage(join(place.path, entry.name)), os.path.join(place.display, entry.name))
+def _document(options: argparse.Namespace, plan: PatchPlan, output: str | None) -> dict[str, Any]:
+    document = {"file": options.words[0], **plan.to_json(), "output": output}
+    return {**document, "changes": list(plan.changes())} if options.dry_run else document
+
+
+def _hex(digits: str) -> str:
+    return digits[: 2 * _SHOWN].upper() + ("…" if len(digits) > 2 * _SHOWN else "")
+
+
+# Making
 
 
 def _make(session: Session, options: argparse.Namespace, old: str, new: str) -> int:
-    if not options.output:
-        raise UsageError("say where to write with -o FILE.ips")
+    console = session.console
     places = {"OLD": session.locate(old), "NEW": session.locate(new)}
     output = options.output
-    text = output.lower().endswith(".pchtxt")
-    storages = [session.storage(place) for place in places.values()]
-    patch, build, records = made_patch(*storages, text=text, ips32=options.ips32 or None)
-    if os.path.isdir(output):
-        if not build:
-            raise UsageError(f"{output} is a folder, and the file has no build id to call the patch by: give -o a name")
-        output = os.path.normpath(os.path.join(output, f"{build}.ips"))
-    check_place(output, "patch", places)
-    if not records:
-        session.console.error("the two do not differ; nothing is written")
+    text = output is not None and output.lower().endswith(".pchtxt")
+    for option in ("title", "ips32"):
+        if getattr(options, option) and text != (option == "title"):
+            raise UsageError(f"--{option} has no effect on {'a pchtxt' if text else 'an IPS patch; call it .pchtxt'}")
+    before, after = (session.storage(place) for place in places.values())
+    made = make_patch(before, after, text=text, title=options.title or "", ips32=options.ips32 or None)
+    for remark in made.remarks:
+        console.warn(remark)
+    if output is not None and os.path.isdir(output):
+        if not made.build_id:
+            raise UsageError(f"{output} is a folder, and OLD has no build id to call the patch by: give -o a name")
+        output = os.path.join(output, f"{made.build_id}.ips")
+    if output is not None:
+        check_place(output, "patch", places)
+    if not made.records:
+        console.error("the two do not differ in what a patch can change; nothing is written")
         return NO
-    write_storage(patch, output)
-    if session.json:
-        session.console.json({"output": output, "build_id": build, "records": records, "bytes": patch.size})
+    if options.dry_run:
+        output = None
     else:
-        session.console.note(f"{plural(records, 'records')}, {size_text(patch.size)}, written to {output}")
+        write_storage(made.storage, output)
+        if not text and made.build_id and build_id_of(stem(output)) != build_id_of(made.build_id):
+            console.note(f"loaders find the patch if it is called {made.build_id}.ips")
+    if session.json:
+        document = {"build_id": made.build_id, "records": made.records, "bytes": made.storage.size, "remarks": list(made.remarks)}
+        console.json({"output": output, **document})
+    else:
+        where = "to be written" if output is None else f"written to {output}"
+        console.note(f"{plural(made.records, 'records')}, {size_text(made.storage.size)}, {where}")
     return DONE
 
 
-def _show(session: Session, path: str) -> int:
-    place = session.locate(path)
-    named = read_patch(session.storage(place), place.display)
-    patch, console = named.patch, session.console
-    for remark in patch.remarks:
-        console.warn(f"{path}: {remark}")
+# Showing
+
+
+def _show(session: Session, path: str, dialect: Dialect) -> int:
+    place, console = session.locate(path), session.console
+    storage = session.storage(place)
+    patch = read_patch(storage, place.display, dialect)
+    build = patch.build_id if patch.format == "pchtxt" else stem(path) if build_id_of(stem(path)) is not None else ""
+    differences = tell_differences(storage[:].tobytes()) if patch.format == "pchtxt" and dialect == "neutral" else ()
     if session.json:
         console.json(
             {
                 "format": patch.format,
-                "build_id": named.build_id,
+                "build_id": build,
                 "titles": list(patch.titles),
                 "records": [record.to_json() for record in patch.records],
                 "remarks": [{"line": remark.line, "text": remark.text} for remark in patch.remarks],
+                "differences": list(differences),
             }
         )
         return DONE
-    console.lines(
-        [
-            f"{patch.format} for build {printable(named.build_id) or 'unknown'}",
-            *(f"  {printable(title)}" for title in patch.titles if title),
-        ]
-    )
-    rows = [(f"{record.offset:08X}", str(record.size), _bytes(record.data, record.run)) for record in patch.records]
-    console.lines(columns(rows, right=(1,)))
+    for text in (*map(str, patch.remarks), *differences):
+        console.warn(f"{path}: {text}")
+    console.lines(_lines(patch, build))
     return DONE
 
 
-def _bytes(data: bytes, run: int) -> str:
-    shown = data[:16].hex().upper()
-    return f"{shown} repeated" if run else shown + ("…" if len(data) > 16 else "")
+def _lines(patch: Patch, build: str) -> list[str]:
+    rows = [
+        (f"{record.offset:08X}", str(record.size), f"{record.data.hex().upper()} repeated" if record.run else _hex(record.data.hex()))
+        for record in patch.records
+    ]
+    titles = [f"  {printable(title)}" for title in patch.titles if title]
+    return [f"{patch.format} for build {printable(build) or 'unknown'}", *titles, *columns(rows, right=(1,))]

@@ -2,42 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oboromi_fs.base import MemoryStorage
-from oboromi_fs.errors import FormatError
+from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError
+from oboromi_fs.jobs.naming import Named
 from oboromi_fs.patches.applying import apply_patch
-from oboromi_fs.patches.buildids import build_id_of, same_build, stem
+from oboromi_fs.patches.buildids import build_id_of, build_problem, name_problem, shown, stem
 from oboromi_fs.patches.ips import encode_ips, is_ips, parse_ips
 from oboromi_fs.patches.making import make_records
-from oboromi_fs.patches.modules import module_of, patched_module
+from oboromi_fs.patches.modules import compressed_again, module_of, patched_module
 from oboromi_fs.patches.pchtxt import encode_pchtxt, parse_pchtxt
+from oboromi_fs.patches.values import MAX_RECORDS
+from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from oboromi_fs.opening import Location
+    from oboromi_fs.patches.buildids import Dialect
     from oboromi_fs.patches.modules import Module
     from oboromi_fs.patches.values import Patch, Record
     from oboromi_fs.protocols import Storage
 
-__all__ = ["Named", "PatchPlan", "made_patch", "plan_patches", "read_patch"]
+__all__ = ["Made", "Passed", "PatchFile", "PatchPlan", "Used", "make_patch", "patch_files", "plan_patches", "read_patch"]
 
 _MOST_TEXT = 64 << 20
+"""Bytes of a pchtxt; more is refused."""
+_IPS = ".ips"
+_ENDINGS = (_IPS, ".pchtxt")
+_DEPTH = 32
+"""Levels of folders in which patches are looked for."""
+_OF_LAYOUT = ("flags", "module_name_offset", "module_name_size", "compressed_sizes", "hashes")
+"""What the headers of two NSOs may differ in though the modules are the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A patch, and what the user calls its file."""
+class PatchFile(NamedTuple):
+    """A file that holds a patch. ``chosen`` is false for one that was found in a folder, where others may lie as well."""
+
+    name: str
+    storage: Storage
+    chosen: bool = True
+
+
+class Used(NamedTuple):
+    """A patch that is applied: the records as they land, and what was cut or left out."""
 
     name: str
     patch: Patch
+    records: tuple[Record, ...]
+    remarks: tuple[str, ...]
 
-    @property
-    def build_id(self) -> str:
-        """The build it is for: as it says itself, or its file's name does; ``""`` where neither does."""
-        text = self.patch.build_id or stem(self.name)
-        return text if build_id_of(text) is not None else ""
+
+class Passed(NamedTuple):
+    """A patch that is not applied, and why.
+
+    Attributes:
+        name: What its user calls it.
+        reason: Why.
+        fatal: Whether nothing must be written for its sake.
+        other: Whether it is for another module, and could be forced; else it does not fit.
+    """
+
+    name: str
+    reason: str
+    fatal: bool
+    other: bool = True
 
 
 @dataclass(slots=True)
@@ -46,105 +77,190 @@ class PatchPlan:
 
     Attributes:
         module: What the file is.
-        records: What is written, in order.
-        used: The patches that are applied, with what was cut or left out of each.
-        passed: Those that are not, and why.
+        used: The patches that are applied, in order.
+        passed: Those that are not.
     """
 
     module: Module
-    records: list[Record] = field(default_factory=list)
-    used: list[tuple[Named, tuple[str, ...]]] = field(default_factory=list)
-    passed: list[tuple[Named, str]] = field(default_factory=list)
+    used: list[Used] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
 
-    def storage(self, *, compress: bool = False) -> Storage:
-        """Return the patched file.
+    @property
+    def records(self) -> list[Record]:
+        """What is written, in order: of two records that write one byte, the later wins."""
+        return [record for used in self.used for record in used.records]
+
+    @property
+    def refused(self) -> list[Passed]:
+        """The patches for whose sake nothing must be written."""
+        return [each for each in self.passed if each.fatal]
+
+    def storage(self, *, compress: bool = True) -> Storage:
+        """Return the patched file. Nothing but the header is read before the result is.
 
         Args:
-            compress: Compress the segments of an NSO again; else it stays uncompressed, as patches see it.
+            compress: Compress those segments of an NSO that were; all are read for that. Else it is uncompressed, as patches see it.
 
         Raises:
             UnsupportedError: The package ``lz4`` is not installed.
         """
         patched = patched_module(self.module, self.records)
         nso = self.module.nso
-        if nso is None or not compress:
+        if nso is None or not compress or not any(segment.compressed for segment in nso.segments):
             return patched
-        from oboromi_fs.builders.nso import build_nso
-        from oboromi_fs.executables import Nso
+        return compressed_again(patched, nso)
 
-        new = Nso(patched)
-        header = nso.header
-        return build_nso(
-            new.segment("text"),
-            new.segment("ro"),
-            new.segment("data"),
-            bss_size=header.bss_size,
-            module_id=header.module_id,
-            hashes=bool(header.flags & 0x38),
-            prevent_code_reads=bool(header.flags & 0x40),
-            offsets=[segment.memory_offset for segment in new.segments],
-            api_info=header.api_info,
-            dynstr=header.dynstr,
-            dynsym=header.dynsym,
-        )
-
-    @property
-    def compressed(self) -> bool:
-        """Whether the file is an NSO with compressed segments."""
-        return self.module.nso is not None and any(segment.compressed for segment in self.module.nso.segments)
+    def changes(self) -> Iterator[dict[str, Any]]:
+        """Yield each record as it lands: the patch, where, how many bytes, and those before and after, as hexadecimal digits."""
+        for used in self.used:
+            for record in used.records:
+                yield {
+                    "path": used.name,
+                    "offset": record.offset,
+                    "size": record.size,
+                    "before": self.module.image[record.offset : record.end].hex(),
+                    "after": record.part(record.offset, record.end).hex(),
+                }
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {
             "kind": self.module.kind,
-            "build_id": self.module.module_id.hex().upper(),
+            "build_id": shown(self.module.module_id),
             "applied": [
-                {"path": named.name, "records": len(named.patch.records), "remarks": [*map(str, named.patch.remarks), *remarks]}
-                for named, remarks in self.used
+                {
+                    "path": used.name,
+                    "format": used.patch.format,
+                    "titles": list(used.patch.titles),
+                    "records": len(used.records),
+                    "bytes": sum(record.size for record in used.records),
+                    "remarks": [*map(str, used.patch.remarks), *used.remarks],
+                }
+                for used in self.used
             ],
-            "passed_over": [{"path": named.name, "reason": reason} for named, reason in self.passed],
-            "bytes": sum(record.size for record in self.records),
+            "passed_over": [{"path": each.name, "reason": each.reason} for each in self.passed],
         }
 
 
-def read_patch(storage: Storage, name: str) -> Named:
+def patch_files(place: Location) -> Iterator[PatchFile]:
+    """Yield the patch that a place is, or those in a folder and the folders in it, in the order of their paths.
+
+    What is called neither ``.ips`` nor ``.pchtxt`` is left alone.
+
+    Raises:
+        CorruptError: Folders lie deeper in each other than any do.
+    """
+    if place.kind == "file":
+        yield PatchFile(place.display, place.fs.storage(place.path))
+    else:
+        yield from _in_folder(place, "", 0)
+
+
+def _in_folder(place: Location, below: str, depth: int) -> Iterator[PatchFile]:
+    if depth > _DEPTH:
+        raise CorruptError(f"more than {_DEPTH} folders lie in each other", what="patches", source=place.display)
+    for entry in sorted(place.fs.read_dir(join(place.path, below))):
+        inner = join(below, entry.name)
+        if entry.kind == "directory":
+            yield from _in_folder(place, inner, depth + 1)
+        elif entry.kind == "file" and entry.name.lower().endswith(_ENDINGS):
+            yield PatchFile(join(place.display.rstrip("/"), inner), place.fs.storage(join(place.path, inner)), chosen=False)
+
+
+def read_patch(storage: Storage, name: str, dialect: Dialect = "neutral") -> Patch:
     """Read a patch of any format; told apart by content.
+
+    Args:
+        storage: The file.
+        name: What error messages call it.
+        dialect: Whose reading of a pchtxt.
 
     Raises:
         FormatError: It is none, or damaged.
     """
-    if is_ips(storage):
-        return Named(name, parse_ips(storage))
-    if storage.size > _MOST_TEXT:
-        raise FormatError(f"has {storage.size} bytes, and is neither IPS nor a text", source=name)
-    return Named(name, parse_pchtxt(storage[:].tobytes(), source=name))
+    try:
+        if is_ips(storage):
+            return parse_ips(storage)
+        return parse_pchtxt(storage[: _MOST_TEXT + 1].tobytes(), dialect)
+    except NotThisFormatError as wrong:
+        problem = f"is no patch: neither of the magic of IPS and IPS32 is there, and for a pchtxt {wrong.problem}"
+        raise NotThisFormatError(problem, source=Named(name)) from wrong
+    except FormatError as wrong:
+        wrong.source = Named(name)
+        raise
 
 
-def plan_patches(target: Storage, patches: Sequence[Named], *, force: bool = False) -> PatchPlan:
-    """Work out what patches do to a file, in their order; of two that write one byte, the later wins.
+def plan_patches(target: Storage, patches: Sequence[PatchFile], *, dialect: Dialect = "neutral", force: bool = False) -> PatchPlan:
+    """Work out what patches do to a file, in their order.
+
+    A chosen patch of another build is fatal, one of a folder passed over.
 
     Args:
         target: The file.
         patches: The patches.
-        force: Apply those of other builds as well.
+        dialect: Whose habits to follow where patches are named, read, and do not fit.
+        force: Apply chosen patches of other builds as well.
 
     Raises:
-        CorruptError: The file is an executable, and broken.
+        CorruptError: The file is an executable, and broken; or a patch for it is damaged.
     """
     plan = PatchPlan(module_of(target))
     module = plan.module
-    for named in patches:
-        build = named.build_id
-        if module.module_id and build and not force and not same_build(build, module.module_id):
-            plan.passed.append((named, f"is for build {build}, and the file is {module.module_id.hex().upper()}"))
+    for file in patches:
+        forced = force and file.chosen
+        ips = is_ips(file.storage)
+        problem = "" if forced else _name_problem(file, module, ips, dialect)
+        if problem:  # Of no concern, damaged or not.
+            plan.passed.append(Passed(file.name, problem, file.chosen))
             continue
-        applied = apply_patch(named.patch, module.image.size, protected=module.protected)
-        plan.records += applied.records
-        plan.used.append((named, tuple(map(str, applied.remarks))))
+        patch = read_patch(file.storage, file.name, dialect)
+        if not ips and module.module_id and not forced:
+            problem = build_problem(patch.build_id, module.module_id, dialect)
+        if problem:
+            plan.passed.append(Passed(file.name, problem, file.chosen))
+            continue
+        applied = apply_patch(patch, module.image.size, protected=module.protected, dialect=dialect)
+        remarks = tuple(map(str, applied.remarks))
+        if applied.dropped:
+            plan.passed.append(Passed(file.name, remarks[-1], file.chosen or dialect == "atmosphere", other=False))
+        else:
+            plan.used.append(Used(file.name, patch, applied.records, remarks))
     return plan
 
 
-def made_patch(old: Storage, new: Storage, *, text: bool = False, ips32: bool | None = None) -> tuple[Storage, str, int]:
+def _name_problem(file: PatchFile, module: Module, ips: bool, dialect: Dialect) -> str:
+    """Why a patch is not for a module, as far as its name tells; one that was chosen by its user may have any name."""
+    if not file.chosen and not module.module_id:
+        return "the file has no build id to choose patches of a folder by"
+    if not file.chosen or (dialect != "neutral" and module.module_id):
+        problem = name_problem(file.name, dialect)
+        if problem:
+            return problem
+    text = stem(file.name)
+    if not ips and not file.name.lower().endswith(_IPS):
+        return ""  # It says itself.
+    if not module.module_id or build_id_of(text) is None:
+        return ""
+    return build_problem(text, module.module_id, dialect)
+
+
+class Made(NamedTuple):
+    """A patch that was made.
+
+    Attributes:
+        storage: The file.
+        build_id: What it is to be called by; ``""`` where the old version has no build id.
+        records: How many there are; 0 where nothing differs that a patch can change.
+        remarks: What differs besides, which no patch changes.
+    """
+
+    storage: Storage
+    build_id: str
+    records: int
+    remarks: tuple[str, ...]
+
+
+def make_patch(old: Storage, new: Storage, *, text: bool = False, title: str = "", ips32: bool | None = None) -> Made:
     """Make the patch that turns one version of a file into another.
 
     Of executables the images are compared that patches act on: two NSOs may be compressed in different ways.
@@ -153,38 +269,52 @@ def made_patch(old: Storage, new: Storage, *, text: bool = False, ips32: bool | 
         old: What the patch is for.
         new: What comes out.
         text: Whether to write pchtxt.
-        ips32: Which form of IPS; None takes the shorter one where its offsets reach.
-
-    Returns:
-        The patch, the build id as a file's stem (``""`` where the file has none), and how many records there are.
+        title: The title of a pchtxt.
+        ips32: Which form of IPS; None takes the shorter one where it can say everything.
 
     Raises:
-        FormatError: The two differ in size, in what they are, or in the header, which no patch changes.
+        FormatError: The two differ in size or in what they are, or have too little in common; or a pchtxt is wanted without a build id.
     """
     before, after = module_of(old), module_of(new)
     if before.kind != after.kind:
-        raise FormatError(f"one is {_article(before.kind)}, the other {_article(after.kind)}", what="patch")
-    records = make_records(before.image, after.image)
-    protected = [record for record in records if record.offset < before.protected]
-    if before.nso is None and protected:
-        problem = f"the header differs at {protected[0].offset:#x}: patches change what is behind its {before.protected:#x} bytes"
+        raise FormatError(f"the old version is {_article(before.kind)}, the new one {_article(after.kind)}", what="patch")
+    records = make_records(before.image, after.image, start=before.protected)
+    if len(records) > MAX_RECORDS:
+        problem = f"the versions differ in {len(records)} places, a patch has {MAX_RECORDS} at most: they have too little in common"
         raise FormatError(problem, what="patch")
-    if before.nso is not None:  # Sizes, hashes and flags in the header follow from the rest.
-        records = make_records(_behind(before), _behind(after))
-        records = [record._replace(offset=record.offset + before.protected) for record in records]
-    build = before.module_id.hex().upper().rstrip("0")
-    build += "0" * (len(build) % 2)
+    build = shown(before.module_id)
     if text:
         if not build:
             raise FormatError("the file has no build id, which a pchtxt begins with", what="pchtxt")
-        data = encode_pchtxt(build, records, shift=before.protected).encode()
+        data = encode_pchtxt(build, records, title=title, shift=before.protected if before.nso is not None else 0).encode()
     else:
         data = encode_ips(records, ips32=ips32)
-    return MemoryStorage(data, "patch"), build, len(records)
+    return Made(MemoryStorage(data, "patch"), build, len(records), tuple(_out_of_reach(before, after)))
 
 
-def _behind(module: Module) -> Storage:
-    return module.image.window(module.protected, module.image.size)
+def _out_of_reach(old: Module, new: Module) -> Iterator[str]:
+    """What differs in headers, and in what is not loaded."""
+    if old.nso is not None and new.nso is not None:
+        for each in fields(old.nso.header):
+            one, two = getattr(old.nso.header, each.name), getattr(new.nso.header, each.name)
+            if each.name in ("text", "ro", "data"):
+                one, two = (one.memory_offset, one.size), (two.memory_offset, two.size)
+            if one != two and each.name not in _OF_LAYOUT:
+                yield f"the headers differ in {each.name}, which no patch changes: {_value(one)} before, {_value(two)} now"
+    elif old.image[: old.protected] != new.image[: new.protected]:
+        yield f"the headers of {old.protected:#x} bytes differ, which no patch changes"
+    if old.rest is not None or new.rest is not None:
+        one, two = (b"" if module.rest is None else module.rest for module in (old, new))
+        if one != two:
+            yield "what follows the segments differs, such as icon, control data and RomFS; no patch changes it"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.rstrip(b"\0").hex() or "00"
+    if isinstance(value, tuple):
+        return " and ".join(f"{each:#x}" for each in value)
+    return f"{value:#x}" if isinstance(value, int) else str(value)
 
 
 def _article(kind: str) -> str:

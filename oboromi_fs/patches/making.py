@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import FormatError
-from oboromi_fs.patches.values import MAX_RECORD, Record
+from oboromi_fs.patches.values import MAX_RECORD, MAX_TOTAL, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,15 +23,16 @@ _FORBIDDEN = (0x454F46, 0x45454F46)
 """Offsets that readers take for the end of a patch; a record begins a byte earlier there."""
 
 
-def make_records(old: Storage, new: Storage) -> list[Record]:
+def make_records(old: Storage, new: Storage, *, start: int = 0) -> list[Record]:
     """Return what turns one version into the other, in order, each record of at most 0xFFFF bytes.
 
     Args:
         old: What the patch is applied to.
         new: What comes out; of the same size.
+        start: Where to begin; bytes before it may differ.
 
     Raises:
-        FormatError: The sizes differ: a patch overwrites bytes, and cannot add or remove any.
+        FormatError: The sizes differ: a patch overwrites bytes, and cannot add or remove any. Or more differs than a patch may write.
 
     Example:
         >>> from oboromi_fs import MemoryStorage
@@ -43,14 +44,21 @@ def make_records(old: Storage, new: Storage) -> list[Record]:
             f"the new version has {new.size:#x} bytes, the old one {old.size:#x}: a patch overwrites bytes, and can add or remove none",
             what="IPS",
         )
-    return [record for start, stop in _joined(_spans(old, new)) for record in _records(new, start, stop)]
+    records: list[Record] = []
+    total = 0
+    for low, high in _joined(_spans(old, new, start)):
+        total += high - low
+        if total > MAX_TOTAL:
+            raise FormatError(f"more than {MAX_TOTAL:#x} bytes differ, which is more than a patch may write", what="IPS")
+        records += _records(new, low, high)
+    return records
 
 
-def _spans(old: Storage, new: Storage) -> Iterator[tuple[int, int]]:
+def _spans(old: Storage, new: Storage, first: int) -> Iterator[tuple[int, int]]:
     """Ranges that differ, in order; near ones may be one."""
     import numpy as np
 
-    for base in range(0, old.size, _CHUNK):
+    for base in range(first, old.size, _CHUNK):
         ours = np.frombuffer(old[base : base + _CHUNK], np.uint8)
         theirs = np.frombuffer(new[base : base + _CHUNK], np.uint8)
         at = np.flatnonzero(ours != theirs)

@@ -11,10 +11,10 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from oboromi_formats.nso import NSO_HEADER, NSO_MAGIC
+from oboromi_formats.nso import NSO_HEADER, NSO_MAGIC, NsoFlags, NsoSegment
 from oboromi_fs._decode import encode
 from oboromi_fs.base import MemoryStorage
-from oboromi_fs.executables import Kip, Nro, Nso
+from oboromi_fs.executables import Kip, Nro, Nso, _lz4
 from oboromi_fs.patches.applying import PatchedStorage
 from oboromi_fs.storage.concat import ConcatStorage
 from oboromi_fs.storage.deferred import DeferredStorage
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from oboromi_fs.patches.values import Record
     from oboromi_fs.protocols import Storage
 
-__all__ = ["Module", "module_of", "patched_module"]
+__all__ = ["Module", "compressed_again", "module_of", "patched_module"]
 
 _NSO = NSO_HEADER.size
 _NRO = 0x80
 _KIP = 0x100
 _CHUNK = 1 << 22
+_NAME = 0x1000
+"""Bytes of the name field that are kept; real names are paths."""
 
 
 class Module(NamedTuple):
@@ -89,6 +91,46 @@ def patched_module(module: Module, records: Sequence[Record]) -> Storage:
     body = image.window(_NSO, image.size)
     header = DeferredStorage(_NSO, lambda: MemoryStorage(_header(module, image), "NSO header"), "Rehashed", "patched")
     return ConcatStorage([header, body]) if body.size else header
+
+
+def compressed_again(plain: Storage, like: Nso) -> Storage:
+    """Return an uncompressed NSO with those segments compressed that are so in another, where that makes them smaller.
+
+    Args:
+        plain: The NSO; all of it is read.
+        like: The other, whose module name is taken as well.
+
+    Raises:
+        CorruptError: A segment cannot be read.
+        UnsupportedError: The package ``lz4`` is not installed.
+    """
+    new, start = Nso(plain), like.header.module_name_offset
+    name = like.raw[start : start + min(like.header.module_name_size, _NAME)].tobytes()
+    flags, end = new.header.flags, _NSO + len(name)
+    rows: list[NsoSegment] = []
+    stored: list[Storage] = []
+    for index, segment in enumerate(new.segments):
+        data = new.segment(segment.name)
+        if like.segments[index].compressed and data.size:
+            packed = _lz4.compress(data[:])
+            if len(packed) < data.size:
+                flags |= NsoFlags.TEXT_COMPRESSED << index
+                data = MemoryStorage(packed, "LZ4")
+        rows.append(NsoSegment(end, segment.memory_offset, segment.size))
+        stored.append(data)
+        end += data.size
+    header = replace(
+        new.header,
+        flags=flags,
+        text=rows[0],
+        ro=rows[1],
+        data=rows[2],
+        module_name_offset=_NSO,
+        module_name_size=len(name),
+        compressed_sizes=tuple(data.size for data in stored),
+    )
+    head = MemoryStorage(encode(NSO_HEADER, header) + name, "NSO header")
+    return ConcatStorage([head, *(data for data in stored if data.size)])
 
 
 def _header(module: Module, image: Storage) -> bytes:
