@@ -52,7 +52,7 @@ def measure(root: Path, name: str) -> dict[str, float]:
     start = time.perf_counter()
     from oboromi_fs.mods.game import Game
     from oboromi_fs.mods.loadout import load
-    from oboromi_fs.mods.profile import profile
+    from oboromi_fs.mods.profiles import profile
 
     game = RomFs(root / "game.romfs")
     folder = HostFs(root / name)

@@ -13,15 +13,15 @@ from oboromi_fs.cli.failures import DONE, NO
 from oboromi_fs.cli.overlay.loading import title_of
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
 from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError
-from oboromi_fs.mods.profile import PROFILES
-from oboromi_fs.mods.survey import compare, home_of, survey, to_json
+from oboromi_fs.mods.profiles import PROFILES
+from oboromi_fs.mods.surveying import compare, home_of, survey, to_json
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from oboromi_fs.cli.session import Session
-    from oboromi_fs.mods.survey import Surveyed
+    from oboromi_fs.mods.surveying import Surveyed
     from oboromi_fs.mods.values import Installed, Notice
 
 __all__ = ["mods_arguments", "run_mods"]

@@ -13,14 +13,14 @@ from oboromi_fs.jobs.stack import Stack
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec
 from oboromi_fs.mods.game import Game
 from oboromi_fs.mods.loadout import Loadout, load
-from oboromi_fs.mods.profile import profile as profile_of
+from oboromi_fs.mods.profiles import profile as profile_of
 from oboromi_fs.opening import locate
 from oboromi_fs.opening.location import open_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from oboromi_fs.mods.profile import Profile
+    from oboromi_fs.mods.profiles import Profile
     from oboromi_fs.opening import NestedFs, Opener
     from oboromi_fs.protocols import FileSystem, Storage
 

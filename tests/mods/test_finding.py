@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from oboromi_fs.mods.profile import PROFILES, profile
+from oboromi_fs.mods.profiles import PROFILES, profile
 from oboromi_fs.mods.titleids import addon_id, base_id, kind_of, parse_title_id, update_id
 from tests.mods.trees import BUILD_TEXT, ID, LOWER, PLACES, UPPER, installed, told, tree
 

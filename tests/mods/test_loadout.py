@@ -13,7 +13,7 @@ from oboromi_fs import MemoryFs, MemoryStorage, NspArchive, RomFs
 from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.executables import Nso
 from oboromi_fs.mods.game import Game
-from oboromi_fs.mods.profile import PROFILES
+from oboromi_fs.mods.profiles import PROFILES
 from oboromi_fs.patches.ips import encode_ips
 from oboromi_fs.patches.values import Record
 from tests.mods.trees import BUILD, BUILD_TEXT, LOWER, PLACES, UPPER, contents, game, image_of, loaded, module, partition, told, tree

@@ -10,7 +10,7 @@ from oboromi_fs.builders.pfs0 import build_pfs0
 from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.mods.game import Game
 from oboromi_fs.mods.loadout import Loadout, load
-from oboromi_fs.mods.profile import profile
+from oboromi_fs.mods.profiles import profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

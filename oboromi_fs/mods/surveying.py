@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oboromi_fs.mods.finding import Finder
 from oboromi_fs.mods.names import PARTS
-from oboromi_fs.mods.profile import PROFILES, profile
+from oboromi_fs.mods.profiles import PROFILES, profile
 from oboromi_fs.mods.values import Installed, Mod, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from oboromi_fs.mods.profile import Profile
+    from oboromi_fs.mods.profiles import Profile
     from oboromi_fs.mods.values import ProfileName
     from oboromi_fs.protocols import FileSystem
 
