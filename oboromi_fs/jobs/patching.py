@@ -181,13 +181,19 @@ def read_patch(storage: Storage, name: str, dialect: Dialect = "neutral") -> Pat
     try:
         if is_ips(storage):
             return parse_ips(storage)
-        return parse_pchtxt(storage[: _MOST_TEXT + 1].tobytes(), dialect)
+        return parse_pchtxt(_text(storage), dialect)
     except NotThisFormatError as wrong:
-        problem = f"is no patch: neither of the magic of IPS and IPS32 is there, and for a pchtxt {wrong.problem}"
+        problem = f"is no patch: it begins with neither PATCH nor IPS32, and is no pchtxt: {wrong.problem}"
         raise NotThisFormatError(problem, source=Named(name)) from wrong
     except FormatError as wrong:
         wrong.source = Named(name)
         raise
+
+
+def _text(storage: Storage) -> bytes:
+    if storage.size > _MOST_TEXT:
+        raise NotThisFormatError(f"it has {storage.size:#x} bytes, and {_MOST_TEXT:#x} are the most")
+    return storage[:].tobytes()
 
 
 def plan_patches(target: Storage, patches: Sequence[PatchFile], *, dialect: Dialect = "neutral", force: bool = False) -> PatchPlan:

@@ -65,7 +65,7 @@ def apply_patch(patch: Patch, size: int, *, protected: int = 0, dialect: Dialect
     records: list[Record] = []
     remarks: list[Remark] = []
     for record in patch.records:
-        where = f"the record of {record.size} bytes at {record.offset:#x}"
+        where = f"the record of {record.size} byte{'s' * (record.size != 1)} at {record.offset:#x}"
         if record.offset >= size:
             remarks.append(Remark(0, f"{where} starts past the end at {size:#x}: {habits.past_text}"))
             if habits.past == "drop":

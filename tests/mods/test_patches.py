@@ -93,6 +93,7 @@ def test_E25_a_damaged_patch_changes_nothing_and_is_told(damage: int) -> None:
         plan_patches(module(), [PatchFile(f"sets/{NAME}.ips", MemoryStorage(good)), PatchFile("the ips", MemoryStorage(bad))])
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 255), st.integers(0, 400))
 def test_E25_hostile_patches_raise_nothing_else(tail: bytes, at: int, byte: int, cut: int) -> None:
     records = [Record(0x110, b"some bytes"), Record(0x45454F40, b"z", 40), Record(0x2000, b"tail")]

@@ -41,6 +41,7 @@ def test_what_offsets_count_in() -> None:
     assert patched_module(found["test.nso"], [])[0xA0:].tobytes() == plain[0xA0:]
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=0x200), st.integers(0, 0x100), st.sampled_from([b"\0", b"\xff", b"\x80"]))
 def test_damaged_executables_raise_nothing_else(tail: bytes, at: int, byte: bytes) -> None:
     for name in ("test.nso", "test.nro", "test.kip"):

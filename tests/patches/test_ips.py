@@ -117,6 +117,7 @@ def test_a_patch_neither_grows_nor_shrinks() -> None:
         make_records(MemoryStorage(b"ab"), MemoryStorage(b"abc"))
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=60), st.integers(0, 60), st.integers(0, 255))
 def test_hostile_bytes_raise_nothing_else(tail: bytes, at: int, byte: int) -> None:
     damaged = bytearray(IPS32)

@@ -137,6 +137,7 @@ def test_what_is_written_is_read(items: list[Record], shift: int) -> None:
     assert patch.remarks == ()
 
 
+@pytest.mark.fuzz
 @given(
     st.lists(
         st.one_of(
