@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import OboromiFsError
-from oboromi_fs.mods.names import FOLDERS, MODULES, NPDM, PARTS, did_you_mean, find_name
+from oboromi_fs.mods.names import FOLDERS, MODULES, NPDM, PARTS, cheat_problem, did_you_mean, find_name
 from oboromi_fs.mods.titleids import parse_title_id
 from oboromi_fs.mods.values import Mod, Notice, Part
 from oboromi_fs.patches.buildids import name_problem
@@ -15,7 +15,7 @@ from oboromi_fs.paths import join
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from oboromi_fs.mods.values import PartKind, Reason
+    from oboromi_fs.mods.values import PartKind, ProfileName, Reason
     from oboromi_fs.patches.buildids import Dialect
     from oboromi_fs.protocols import DirEntry, FileSystem
 
@@ -23,7 +23,6 @@ __all__ = ["Finder", "Habits"]
 
 _STUB = ".stub"
 _PATCHES = (".ips", ".pchtxt")
-_CHEAT = ".txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ class Finder:
         if kind == "exefs":
             self._exefs(entries, path, mod, habits)
         elif kind == "cheats":
-            self._cheats(entries, path, mod)
+            self._cheats(entries, path, mod, habits)
         elif kind == "manual_html" and habits.dialect == "atmosphere" and find_name(entries, "html-document", fold=False) is None:
             self.tell("name", path, "html-document is looked for in it, and nothing else", mod)
             return False
@@ -201,12 +200,15 @@ class Finder:
         self.tell(reason, path, problem, mod)
         return False
 
-    def _cheats(self, entries: list[DirEntry], path: str, mod: str) -> None:
+    def _cheats(self, entries: list[DirEntry], path: str, mod: str, habits: Habits) -> None:
+        profile: ProfileName = "plain" if habits.dialect == "neutral" else habits.dialect
         for entry in entries:
-            stem = entry.name.removesuffix(_CHEAT)
-            known = stem in ("toggles", "enabled") or parse_title_id(stem) is not None
-            if entry.kind == "directory" or not entry.name.endswith(_CHEAT) or not known:
-                self.tell("name", join(path, entry.name), "a file of cheats is called by the first 16 digits of a build id, .txt", mod)
+            full = join(path, entry.name)
+            problem = cheat_problem(entry.name, profile)
+            if entry.kind == "directory":
+                self.tell("kind", full, "is a folder, and files of cheats are looked for", mod)
+            elif problem is not None:
+                self.tell(problem[0], full, problem[1], mod)
 
     def patch_sets(self, path: str, kind: PartKind, dialect: Dialect) -> list[Mod]:
         """Return the sets of patches in a folder, in the order of their names, each a mod."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import TYPE_CHECKING, get_args
 
 from oboromi_fs.mods.values import PartKind
@@ -9,9 +10,10 @@ from oboromi_fs.mods.values import PartKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from oboromi_fs.mods.values import ProfileName, Reason
     from oboromi_fs.protocols import DirEntry
 
-__all__ = ["FOLDERS", "MODULES", "NPDM", "PARTS", "did_you_mean", "find_name", "is_module", "of_fold"]
+__all__ = ["FOLDERS", "MODULES", "NPDM", "PARTS", "cheat_build", "cheat_problem", "did_you_mean", "find_name", "is_module", "of_fold"]
 
 MODULES = ("rtld", "main", *(f"subsdk{number}" for number in range(10)), "sdk")
 """Modules of an ExeFS, in the order in which they are loaded."""
@@ -52,3 +54,38 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
     near = get_close_matches(name.lower(), list(names), 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+_CHEATS = ".txt"
+_SWITCHES: dict[str, tuple[ProfileName, ...]] = {"toggles.txt": ("atmosphere", "plain"), "enabled.txt": ("ryujinx", "plain")}
+"""Files that say which cheats are on -> who reads them."""
+
+
+def cheat_build(name: str) -> str:
+    """Return the build that a file of cheats is for by its name, as 16 digits in upper case; ``""`` where it is for none.
+
+    Example:
+        >>> cheat_build("00112233445566aa.txt"), cheat_build("notes.txt")
+        ('00112233445566AA', '')
+    """
+    stem = name[: -len(_CHEATS)]
+    known = name.lower().endswith(_CHEATS) and len(stem) == 16 and all(char in string.hexdigits for char in stem)
+    return stem.upper() if known else ""
+
+
+def cheat_problem(name: str, profile: ProfileName) -> tuple[Reason, str] | None:
+    """Return why a tool passes over a file in a folder of cheats by its name; None where it takes it."""
+    for switch, readers in _SWITCHES.items():
+        if name.lower() == switch:
+            if profile not in readers:
+                return "unsupported", f"{switch} is of {'Atmosphère' if 'atmosphere' in readers else 'Ryujinx'}"
+            return ("case", f"{switch!r} is asked for") if name != switch and profile != "plain" else None
+    build = cheat_build(name)
+    if not build:
+        return "name", "a file of cheats is called by the first 16 digits of a build id, .txt"
+    lower, upper = f"{build.lower()}{_CHEATS}", f"{build}{_CHEATS}"
+    if profile == "atmosphere" and name != lower:
+        return "case", f"{lower!r} is asked for, in lower case"
+    if profile == "yuzu" and name not in (upper, lower):
+        return "case", f"{upper!r} or {lower!r} is asked for"
+    return None
