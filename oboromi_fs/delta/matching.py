@@ -92,7 +92,7 @@ def match(
         raise ValueError(message)
     search = _Search(source, target, _cuts(source_cuts, source.size), _cuts(target_cuts, target.size), runs=runs)
     if known is not None:
-        search.add(_Run(*map(int, row)) for row in zip(*known.copied, strict=True))
+        search.add_rows(np.stack(known.copied))
     elif source.size and target.size:
         search.add(_in_place(source, target, 0, 0, min(source.size, target.size), min_match))
         if source.size != target.size:
@@ -191,10 +191,15 @@ class _Search:
         return begin[free], upto[free]
 
     def add(self, runs: Iterable[_Run]) -> None:
-        """Add runs that overlap no other, cut at the cuts of both sides."""
+        """Add runs that overlap no other."""
         import numpy as np
 
-        new = np.fromiter((number for run in runs for number in run), np.int64).reshape(-1, 3).T
+        self.add_rows(np.fromiter((number for run in runs for number in run), np.int64).reshape(-1, 3).T)
+
+    def add_rows(self, new: Ints) -> None:
+        """Add runs, of shape (3, runs), that overlap no other, cut at the cuts of both sides."""
+        import numpy as np
+
         if not new.shape[1]:
             return
         if len(self.source_cuts) or len(self.target_cuts):
