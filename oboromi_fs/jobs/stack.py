@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.memory import MemoryFs
+from oboromi_fs.base import SubFs
 from oboromi_fs.errors import NotThisFormatError, OboromiFsError
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec
 from oboromi_fs.overlay import Layer, UnionFs
+from oboromi_fs.paths import normalise
 from oboromi_fs.splitparts import split_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
+    from oboromi_fs.base import FileSystemBase
     from oboromi_fs.opening import Opener
     from oboromi_fs.protocols import FileSystem
 
@@ -71,7 +74,9 @@ def open_stack(
     broken: list[Broken] = []
     try:
         # One by one, so that those that were opened are closed when a further one cannot be.
-        layers.extend(_opened(spec, layer, opener, broken, _Mercy(forgiving, missing)) for layer in spec.layers if layer.enabled)
+        for layer in spec.layers:
+            if layer.enabled:
+                layers.append(_opened(spec, layer, opener, broken, _Mercy(forgiving, missing), layers))
         union = UnionFs(layers, forgiving=forgiving)
         if spec.archives:
             layers += _archives(spec, union, _given(opener), broken, _Mercy(forgiving, missing))
@@ -101,7 +106,7 @@ def _given(opener: Opener | Callable[[], Opener] | None) -> Opener:
     return opener if isinstance(opener, Opener) else opener()
 
 
-def _open(path: str, opener: Opener | Callable[[], Opener] | None) -> FileSystem:
+def _open(path: str, opener: Opener | Callable[[], Opener] | None) -> FileSystemBase:
     if os.path.isdir(path) and not split_parts(path):
         return HostFs(path)  # What opens containers takes longer to load than all else, and folders need none of it.
     from oboromi_fs.opening import locate
@@ -110,10 +115,36 @@ def _open(path: str, opener: Opener | Callable[[], Opener] | None) -> FileSystem
     return open_location(locate(path, opener=_given(opener)))
 
 
-def _opened(spec: StackSpec, layer: LayerSpec, opener: Opener | Callable[[], Opener] | None, broken: list[Broken], mercy: _Mercy) -> Layer:
+def _over(fs: FileSystemBase, layer: LayerSpec, below: Sequence[Layer], mercy: _Mercy) -> FileSystem:
+    """A mod that holds what differs, over the layers below it; any other layer as it is."""
+    try:
+        if fs.metadata("mod.toml").kind != "file":
+            return fs
+    except (OboromiFsError, OSError):
+        return fs
+    from oboromi_fs.mods.difference import is_difference, open_difference
+
+    if not is_difference(fs):
+        return fs
+    try:
+        union = UnionFs(below, forgiving=mercy.damaged)
+        return open_difference(fs, SubFs(union, normalise(layer.at)) if layer.at else union)
+    except BaseException:
+        fs.close()
+        raise
+
+
+def _opened(
+    spec: StackSpec,
+    layer: LayerSpec,
+    opener: Opener | Callable[[], Opener] | None,
+    broken: list[Broken],
+    mercy: _Mercy,
+    below: Sequence[Layer],
+) -> Layer:
     fs: FileSystem
     try:
-        fs = _open(spec.path_of(layer), opener)
+        fs = _over(_open(spec.path_of(layer), opener), layer, below, mercy)
     except FileNotFoundError as error:
         if not mercy.missing:
             detail = f"{getattr(error, 'detail', '') or error.strerror or error} (layer {layer.label!r}"

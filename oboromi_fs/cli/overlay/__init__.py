@@ -29,6 +29,7 @@ VERBS = {
     "collapse": ("making", "the merged view as a folder: copies or links"),
     "romfs": ("making", "the merged view as a RomFS image"),
     "exefs": ("loading", "the merged ExeFS as a PFS0, which consoles and emulators load as exefs.nsp"),
+    "diff-mod": ("sharing", "what differs between two trees as a mod that holds nothing of the first"),
     "run": ("making", "a program on the merged view; what it changes becomes a layer of its own"),
 }
 """Verb -> its module in this package, and what it does."""
