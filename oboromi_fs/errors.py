@@ -19,6 +19,7 @@ __all__ = [
     "IsADirectoryEntryError",
     "LayerError",
     "MappingError",
+    "MissingBaseError",
     "MissingKeyError",
     "NotADirectoryEntryError",
     "NotThisFormatError",
@@ -81,6 +82,10 @@ class CorruptError(FormatError):
 
 class UnsupportedError(FormatError):
     """Valid as far as we can tell, and not implemented here."""
+
+
+class MissingBaseError(UnsupportedError):
+    """An update, which holds only what differs from a base that was not given."""
 
 
 class IntegrityError(FormatError):

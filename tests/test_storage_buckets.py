@@ -205,15 +205,16 @@ def test_the_only_set_is_believed_as_careless_writers_make_it() -> None:
     st.sampled_from([0, 0x25]),
 )
 def test_every_read_of_ctr_ex_is_that_of_the_model(runs: list[tuple[int, int, bool]], start: int, stop: int, plain_until: int) -> None:
-    rows, at = [], 0
+    rows: list[tuple[int, int, bytes, int]] = []
+    at = 0
     for length, generation, plain in runs:
         rows.append((at, int(plain), b"", generation))
         at += length * 0x10
     clear = bytes(index * 31 & 0xFF for index in range(at))
     stored = bytearray(clear)
-    for (offset, plain, _, generation), (end, *_) in pairwise([*rows, (at, 0, b"", 0)]):
+    for (offset, stored_plain, _, generation), (end, *_) in pairwise([*rows, (at, 0, b"", 0)]):
         begin = max(offset, min(plain_until, end))
-        if not plain and begin < end:
+        if not stored_plain and begin < end:
             upper = (2).to_bytes(4, "big") + generation.to_bytes(4, "big")
             part = bytearray(end - begin)
             ctr_crypt(KEY, upper, 0x4000 + begin, clear[begin:end], part)

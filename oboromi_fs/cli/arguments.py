@@ -72,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 def _add_globals(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("options everywhere").add_argument
     add("--keys", action="append", default=[], metavar="FILE", help="key file or folder (may be repeated); see OBOROMI_KEYS")
-    add("--base", metavar="PATH", help="the game that mods are laid over; the base of an update (updates cannot be read yet)")
+    add("--base", metavar="PATH", help="the game that mods are laid over; the base of an update")
     add("--json", action="store_true", help="one JSON document on stdout")
     add("-q", "--quiet", action="store_true", help="no warnings, no progress")
     add("-v", "--verbose", action="count", default=0, help="more on stderr: warnings about keys, causes of errors")

@@ -53,7 +53,7 @@ class Session:
                 from oboromi_fs.keys import KeySet
 
                 keys = KeySet.default(explicit=self.key_files)
-            self._opener = Opener(keys, check=check)
+            self._opener = Opener(keys, check=check, base=self.base)
             if self.console.verbose:
                 for text in self._opener.keys.warnings:
                     self.console.warn(text)
@@ -124,3 +124,5 @@ class Session:
         """Close every file that was opened."""
         while self._open:
             self._open.pop().close()
+        if self._opener is not None:
+            self._opener.close()

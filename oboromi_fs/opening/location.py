@@ -126,6 +126,7 @@ def open_fs(
     keys: KeysType = None,
     *,
     access: Access = "auto",
+    base: str | os.PathLike[str] | None = None,
 ) -> NestedFs:
     """Open whatever a path names as a file system: a folder, a container, or a directory or container inside one.
 
@@ -135,6 +136,7 @@ def open_fs(
         path: A host path that may go on inside containers; or a Storage.
         keys: A KeySet, a key file or several, or a mapping of names to hex text. None looks in the default places, when a key is needed.
         access: How host files are opened, see :class:`oboromi_fs.file.File`.
+        base: Path of the title that an update changes: a package, a card, an NCA, or a folder of NCAs.
 
     Raises:
         EntryNotFoundError: No such path.
@@ -147,7 +149,7 @@ def open_fs(
         >>> fs.read_bytes("@program/romfs/hello.txt")
         b'hello\\n'
     """
-    opener = Opener(keys, access=access)
+    opener = Opener(keys, access=access, base=base)
     if isinstance(path, Storage) and not isinstance(path, str | bytes):
         container = opener.container(path)
         if container is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from oboromi_formats.nca import FS_HEADER_OFFSET, MEDIA_UNIT, FsType
@@ -21,11 +22,11 @@ from oboromi_fs.errors import (
 from oboromi_fs.keys import KeySet
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
 
     from oboromi_fs.base import FileSystemBase
     from oboromi_fs.file import Access
+    from oboromi_fs.opening.location import Location
     from oboromi_fs.protocols import Storage
     from oboromi_fs.tickets import Ticket
 
@@ -41,13 +42,18 @@ class Opener:
         keys: The user's keys, anything ``KeySet.of`` takes; None searches the default places when the first key is needed.
         access: How host files are opened.
         check: Verify every block that is read from a section against its hash tree.
+        base: Path of what updates are laid over: an NCA, a package, a card, or a folder of NCAs.
     """
 
-    def __init__(self, keys: KeysType = None, *, access: Access = "auto", check: bool = False) -> None:
+    def __init__(
+        self, keys: KeysType = None, *, access: Access = "auto", check: bool = False, base: str | os.PathLike[str] | None = None
+    ) -> None:
         self._given = keys
         self._keys: KeySet | None = None
         self.access: Access = access
         self.check = check
+        self._base = os.fspath(base) if base is not None else None
+        self._base_place: Location | None = None
 
     @property
     def keys(self) -> KeySet:
@@ -119,8 +125,26 @@ class Opener:
         if found == "ZIP":
             return ZipFs(storage)
         if found == "NCA":
-            return Nca(storage, self.keys, tickets=tickets)
+            return self._on_base(Nca(storage, self.keys, tickets=tickets))
         return None
+
+    def _on_base(self, nca: Nca) -> Nca:
+        """An update laid over its base, where that was given; any other NCA as it is."""
+        if self._base is None or not nca.is_update:
+            return nca
+        from oboromi_fs.opening.basis import base_of
+        from oboromi_fs.opening.location import locate
+
+        if self._base_place is None:
+            self._base_place = locate(self._base, opener=Opener(self.keys, access=self.access))
+        base = base_of(nca, self._base_place)
+        return nca if base is None else nca.with_base(base)
+
+    def close(self) -> None:
+        """Close the base, if it was opened."""
+        if self._base_place is not None:
+            self._base_place.fs.close()
+            self._base_place = None
 
     def section(self, nca: Nca, name: str) -> FileSystemBase:
         """Open the file system in a section of an NCA."""

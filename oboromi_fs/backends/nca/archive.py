@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Nca"]
 
 _FS_HEADER_VERSION = 2
+_UPDATE = 0x800
+"""What an update's title id has and that of its base has not."""
 _KEY_AREA_KINDS = ("application", "ocean", "system")
 _LAST_GENERATION = 0x20
 """Key generations beyond are not counted on."""
@@ -49,6 +51,7 @@ class Nca(FileSystemBase):
         source: A storage, or the path of a host file.
         keys: The user's keys; None searches the default places.
         tickets: Looks up a ticket by rights id, as the archive around this NCA holds them; tried before ``title.keys``.
+        base: The NCA that this one is an update of, if it is one.
 
     Attributes:
         header: The header, in the clear.
@@ -58,6 +61,7 @@ class Nca(FileSystemBase):
         NotThisFormatError: The header decrypts to no NCA magic: the key is wrong, or this is another file.
         MissingKeyError: ``header_key`` is absent.
         UnsupportedError: A pre-release NCA.
+        FormatError: ``base`` is of another title.
     """
 
     kind = "NCA"
@@ -68,15 +72,19 @@ class Nca(FileSystemBase):
         keys: KeySet | None = None,
         *,
         tickets: Callable[[bytes], Ticket | None] | None = None,
+        base: Nca | None = None,
     ) -> None:
         storage, owned = opened(source)
         super().__init__(owned=owned)
         self.raw = storage
         self.keys = KeySet.of(keys)
         self._tickets = tickets
+        self.base = base
         self._key_area: bytes | None = None
         clear, self.encrypted_header = read_header(storage, self.keys)
         self.header: NcaHeader = decode_bytes(NCA_HEADER, clear[: NCA_HEADER.size])
+        if base is not None:
+            self._check_base(base)
         self.sections: dict[int, NcaSection] = {}
         self.problems: list[str] = []
         self._read_sections(clear)
@@ -101,7 +109,7 @@ class Nca(FileSystemBase):
             section = NcaSection(self, index, name, header, entry.start * UNIT, max(entry.end - entry.start, 0) * UNIT)
             self.sections[index] = section
             section.fault = self._fault(index, data, header, entry.start, entry.end)
-            if section.fault is None:
+            if section.fault is None and not section.is_sparse:  # Which spans more than the file holds of it.
                 spans.append((entry.start, entry.end, section))
         spans.sort(key=lambda span: span[:2])
         last, last_end = -1, 0
@@ -133,6 +141,31 @@ class Nca(FileSystemBase):
         if self.header.content_type == ContentType.PROGRAM and index != 1:
             return "exefs" if index == 0 else "logo"
         return "data"
+
+    # Updates
+
+    @property
+    def is_update(self) -> bool:
+        """Whether any section holds only what differs from a base."""
+        return any(section.is_patch for section in self.sections.values())
+
+    def with_base(self, base: Nca) -> Nca:
+        """Return the update laid over its base: the same archive, whose patch sections are whole.
+
+        Args:
+            base: The NCA of the same content in the base title; it must stay open.
+
+        Raises:
+            FormatError: It is of another title, or of another content.
+        """
+        return Nca(self.raw, self.keys, tickets=self._tickets, base=base)
+
+    def _check_base(self, base: Nca) -> None:
+        ours, theirs = self.header, base.header
+        if ours.program_id & ~_UPDATE != theirs.program_id & ~_UPDATE or ours.content_type != theirs.content_type:
+            problem = f"the base is content {theirs.content_type} of title {theirs.program_id:016x}, and not content {ours.content_type}"
+            problem += f" of {ours.program_id & ~_UPDATE:016x}"
+            raise error(FormatError, problem, what="NCA header", storage=self.raw, offset=0x210, field="program_id")
 
     # Keys
 

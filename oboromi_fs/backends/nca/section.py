@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from oboromi_formats.hashtree import HIERARCHICAL_SHA256, IVFC
 from oboromi_formats.nca import Encryption, FsHeader, HashType
 from oboromi_fs._decode import decode_bytes, error
 from oboromi_fs.backends.nca.header import UNIT
+from oboromi_fs.backends.nca.layers import check_patch_info, decompressed, patched, patched_body, sparse_body
 from oboromi_fs.errors import (
     CorruptError,
     FormatError,
     IntegrityError,
+    OboromiFsError,
     UnsupportedError,
 )
 from oboromi_fs.storage.ctr import AesCtrStorage
@@ -27,6 +30,12 @@ __all__ = ["NcaSection"]
 _MASTER_CHECK_LIMIT = 1 << 20
 """Hash tables up to this size are checked when a section is opened, which tells a wrong key from a damaged file. In bytes."""
 
+_COUNTED = (
+    Encryption.AES_CTR,
+    Encryption.AES_CTR_EX,
+    Encryption.AES_CTR_SKIP_LAYER_HASH,
+    Encryption.AES_CTR_EX_SKIP_LAYER_HASH,
+)
 _XTS_KEYS = slice(0, 0x20)
 """The two keys of AES-XTS in the key area."""
 
@@ -42,6 +51,7 @@ class NcaSection:
         size: Bytes it takes in the NCA, hash tables and padding included.
         fault: Why nothing of the section can be believed, or None; raised by whatever reads it.
         notes: Where its keys or units deviate from the usual, known once it was read.
+        tree_notes: In what its bucket trees are not as they should be, known once they were read.
     """
 
     def __init__(self, nca: Nca, index: int, name: str, header: FsHeader, start: int, size: int) -> None:
@@ -53,7 +63,9 @@ class NcaSection:
         self.size = size
         self.notes: list[str] = []
         self.fault: FormatError | None = None
+        self.tree_notes: list[str] = []
         self._decrypted: Storage | None = None
+        self._images: dict[str, Storage] = {}
         self._region: tuple[int, int] | tuple[()] | None = ()
 
     def __repr__(self) -> str:
@@ -81,7 +93,13 @@ class NcaSection:
 
     @property
     def data_size(self) -> int:
-        """Bytes of the file-system image, by the hash layer's own account; the whole section where it has none."""
+        """Bytes of the file-system image, by the hash layer's own account; the whole section where it has none.
+
+        Of a compressed section the image has to be opened for that; where it cannot be, the size is that of what is stored.
+        """
+        if self.is_compressed:
+            with suppress(OboromiFsError, OSError):
+                return self.image().size
         region = self._data_region()
         return region[1] if region is not None else self.size
 
@@ -110,6 +128,8 @@ class NcaSection:
         if self.fault is not None:
             raise self.fault.with_traceback(None)  # One error for all who ask: it must not grow with each.
         storage = self.nca.raw
+        if self.is_sparse:
+            self._unsupported("is sparse, and lies in the file in parts", "sparse_info")
         if self.start + self.size > storage.size:
             problem = f"ends at {self.start + self.size:#x}, the NCA at {storage.size:#x}: the file is truncated"
             raise error(CorruptError, problem, what=self.what, storage=storage, offset=min(self.start, storage.size), field="end")
@@ -120,7 +140,8 @@ class NcaSection:
 
         Raises:
             MissingKeyError: Its key is absent.
-            UnsupportedError: A patch, sparse or unknown encryption.
+            MissingBaseError: A patch, and the base it is of was not given.
+            UnsupportedError: The encryption is unknown.
             IntegrityError: The key is there and wrong, or the top of the hash tree is damaged.
         """
         if self._decrypted is None:
@@ -129,32 +150,26 @@ class NcaSection:
 
     def _decrypt(self) -> Storage:
         header = self.header
-        raw = self.raw
+        if self.fault is not None:
+            raise self.fault.with_traceback(None)
         if self.is_patch:
-            if header.patch_info.indirect_header[:4] != b"BKTR":
-                problem = "names an indirect table, whose header has no magic BKTR"
-                at = 0x400 + UNIT * self.index + 0x110
-                raise error(CorruptError, problem, what=self.what, storage=self.nca.raw, offset=at, field="indirect_header")
-            self._unsupported("is a patch: it needs the base it updates, and reading patches is not supported yet", "patch_info")
-        if self.is_sparse:
-            self._unsupported("is sparse: parts of it are not in this file", "sparse_info")
+            check_patch_info(self, self.size)
         kind = header.encryption
         if kind == Encryption.NONE:
-            return raw
+            return patched(self, self.raw) if self.is_patch else self.raw
+        candidates: list[tuple[Storage, str]]
         if kind == Encryption.AES_XTS:
+            if self.is_patch or self.is_sparse:
+                self._unsupported("is encrypted with AES-XTS, which no patch and no sparse section is", "encryption")
+            raw = self.raw
             key = self.nca.key_area()[_XTS_KEYS]
             # Programs differ in where they count sectors from; the hash tree knows.
-            candidates: list[tuple[Storage, str]] = [
+            candidates = [
                 (AesXtsStorage(raw, key, first_sector=self.start // UNIT), ""),
                 (AesXtsStorage(raw, key), "XTS sectors count from the section's start"),
             ]
-        elif kind in (Encryption.AES_CTR, Encryption.AES_CTR_SKIP_LAYER_HASH):
-            upper = header.secure_value.to_bytes(4, "big") + header.generation.to_bytes(4, "big")
-            region = self._data_region() if kind == Encryption.AES_CTR_SKIP_LAYER_HASH else None
-            plain_until = min(region[0], self.size) if region is not None else 0
-            candidates = [
-                (AesCtrStorage(raw, key, upper, self.start, plain_until=plain_until), note) for key, note in self.nca.content_keys()
-            ]
+        elif kind in _COUNTED:
+            candidates = [(self._counted(key), note) for key, note in self.nca.content_keys()]
         else:
             self._unsupported(f"has encryption type {kind}", "encryption")
         # One candidate needs no test here; of several, the first whose hash tree agrees, or the likeliest if none does.
@@ -162,6 +177,18 @@ class NcaSection:
         storage, note = next(fitting, candidates[0])
         self.notes = [note] if note else []  # Two threads may both come here: they find the same.
         return storage
+
+    def _counted(self, key: bytes) -> Storage:
+        """The section in the clear, by a key of AES-CTR: a sparse body filled up, a patch laid over its base."""
+        header = self.header
+        skips = header.encryption in (Encryption.AES_CTR_SKIP_LAYER_HASH, Encryption.AES_CTR_EX_SKIP_LAYER_HASH)
+        region = self._data_region() if skips else None
+        plain_until = min(region[0], self.size) if region is not None else 0
+        body = sparse_body(self, key) if self.is_sparse else self.raw
+        if self.is_patch:
+            return patched(self, patched_body(self, body, key, plain_until=plain_until))
+        upper = header.secure_value.to_bytes(4, "big") + header.generation.to_bytes(4, "big")
+        return AesCtrStorage(body, key, upper, self.start, plain_until=plain_until)
 
     def _unsupported(self, problem: str, field: str) -> NoReturn:
         at = 0x400 + UNIT * self.index
@@ -228,14 +255,24 @@ class NcaSection:
         Raises:
             MissingKeyError: The section's key is absent.
             IntegrityError: The key is wrong, or the file is damaged.
-            UnsupportedError: A patch, sparse or compressed section.
+            MissingBaseError: A patch, and the base it is of was not given.
+            UnsupportedError: The encryption, the hashes or the compression are unknown.
         """
+        key = "image, checked" if check else "image"
+        found = self._images.get(key)
+        if found is None:
+            found = self._image(check=check)
+            self._images[key] = found = decompressed(self, found) if self.is_compressed else found
+        return found
+
+    def _image(self, *, check: bool) -> Storage:
+        """The data level of the hash tree."""
         section = self.decrypted()
         layer = self._hash_layer(section, check=check)
-        if self.is_compressed:
-            self._unsupported("is compressed, which is not supported yet", "compression_info")
         if layer is None:
             return section
+        if self.is_sparse and not self.is_patch:
+            return layer  # What was taken out may be hashes: nobody checks a sparse section, which is there for its update.
         try:
             self._check_top(layer if check else self._hash_layer(section, check=True) or layer)
         except IntegrityError as wrong:

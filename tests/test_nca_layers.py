@@ -1,0 +1,225 @@
+"""Patched, sparse and compressed sections of NCAs: those of other tools, and made-up ones against what went into them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from struct import pack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oboromi_fs import (
+    CorruptError,
+    FormatError,
+    IntegrityError,
+    KeySet,
+    MemoryFs,
+    MissingBaseError,
+    Nca,
+    OboromiFsError,
+    RomFs,
+    UnsupportedError,
+    open_fs,
+)
+from oboromi_fs.builders.romfs import RomFsImage
+from tests.command import DATA, oboromi
+from tests.forged import PROGRAM_ID
+from tests.forged_layers import SLOT, Run, compressed, opened, plain_nca, sparse, update, whole_section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BKTR = DATA / "bktr"
+KEYS = BKTR / "keys" / "prod.keys"
+EXPECTED: dict[str, dict[str, dict[str, Any]]] = json.loads((BKTR / "expected.json").read_text(encoding="utf-8"))
+
+
+def image_of(files: Mapping[str, bytes]) -> bytes:
+    return RomFsImage(MemoryFs(dict(files))).tobytes()
+
+
+OLD = image_of({"a": bytes(range(256)) * 40, "b": b"old" * 1000, "c": b"unchanged"})
+NEW = image_of({"a": b"new" + bytes(range(256)) * 40, "c": b"unchanged", "d": b"added" * 500})
+
+
+def digests(fs: Any, path: str = "") -> dict[str, dict[str, Any]]:
+    return {
+        inner: {"size": entry.size, "sha256": hashlib.sha256(fs.read_bytes(f"{path}/{inner}")).hexdigest()}
+        for inner, entry in fs.walk(path)
+        if entry.kind == "file"
+    }
+
+
+def test_the_update_of_another_tool_over_its_base() -> None:
+    with Nca(BKTR / "base.nca", KeySet.of(KEYS)) as base, Nca(BKTR / "update.nca", KeySet.of(KEYS)) as patch:
+        assert (base.is_update, patch.is_update) == (False, True)
+        whole = patch.with_base(base)
+        section = whole.section("romfs")
+        assert digests(RomFs(section.image(check=True))) == EXPECTED["updated"]
+        assert section.image()[-1:].nbytes == 1
+        assert digests(RomFs(base.section("romfs").image())) == EXPECTED["base"]
+    with open_fs(BKTR / "update.nca", KEYS, base=BKTR / "base.nca") as fs:
+        assert digests(fs, "romfs") == EXPECTED["updated"]
+
+
+def test_an_update_without_its_base_says_that() -> None:
+    with Nca(BKTR / "update.nca", KeySet.of(KEYS)) as patch:
+        assert [entry.name for entry in patch.read_dir("")] == ["romfs"]
+        with pytest.raises(MissingBaseError, match="holds only what differs from the base, 0100abcd00010000: give the base as well"):
+            patch.section("romfs").image()
+
+
+def test_the_command_takes_the_base() -> None:
+    words = ("--keys", str(KEYS))
+    update_nca, base_nca = str(BKTR / "update.nca"), str(BKTR / "base.nca")
+    assert oboromi(*words, "ls", f"{update_nca}/romfs", "--base", base_nca).lines == ["c", "d", "keep"]
+    assert oboromi(*words, "cat", f"{update_nca}/romfs/c", "--base", str(BKTR)).code == 0
+    without = oboromi(*words, "ls", f"{update_nca}/romfs")
+    assert without.code == 3
+    assert "give the base as well" in without.message
+    assert oboromi(*words, "ls", update_nca).lines == ["romfs"]
+    checked = oboromi(*words, "verify", update_nca, "--base", base_nca)
+    assert checked.code == 0
+    assert any(line.startswith("ok") and "hash tree" in line for line in checked.lines)
+    assert oboromi(*words, "stat", f"{update_nca}/romfs/c", "--base", base_nca, "--json").json["stored"] == "patched"
+
+
+def test_a_base_of_another_title_is_refused() -> None:
+    base = opened(plain_nca(OLD, program_id=0x0100000000001000))
+    patch = opened(update(whole_section(OLD)[0], NEW, []))
+    with pytest.raises(FormatError, match=f"of title 0100000000001000, and not content 0 of {PROGRAM_ID:016x}"):
+        patch.with_base(base)
+
+
+def test_a_patch_that_takes_nothing_from_a_base_needs_none() -> None:
+    patch = opened(update(b"", NEW, []))
+    assert patch.section("romfs").image(check=True)[:].tobytes() == NEW
+
+
+def test_a_base_without_the_section_is_an_empty_one() -> None:
+    base_section = whole_section(OLD)[0]
+    new_section = whole_section(NEW)[0]
+    common = next(size for size in range(0x200, 0, -1) if base_section[:size] in new_section) if base_section[:1] in new_section else 0
+    at = new_section.find(base_section[:common])
+    patch = opened(update(base_section, NEW, [Run(at), Run(common, 0)] if at else [Run(common, 0)]))
+    base = opened(plain_nca(OLD, header_edits={0x240 + 0x10 * SLOT: bytes(8)}))
+    with pytest.raises(CorruptError, match="of source 0, which has 0x0"):
+        patch.with_base(base).section("romfs").image()
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> tuple[bytes, bytes, list[Run]]:
+    """Two images, the second cut together from the first; and runs of its section, at odd offsets, from the base where that has them."""
+    old = draw(st.binary(min_size=1, max_size=2000))
+    pieces = draw(st.lists(st.tuples(st.integers(0, len(old)), st.integers(0, 900), st.binary(max_size=40)), max_size=8))
+    new = b"".join(old[start : start + size] + added for start, size, added in pieces) or b"x"
+    base, section = whole_section(old)[0], whole_section(new)[0]
+    runs, at = [], 0
+    for size in draw(st.lists(st.integers(0, 700), max_size=30)):
+        run = section[at : at + size]
+        found = base.find(run) if draw(st.booleans()) else -1
+        runs.append(Run(len(run), found if found >= 0 else None))
+        at += len(run)
+    return old, new, runs
+
+
+@settings(max_examples=60)
+@given(versions(), st.lists(st.integers(0, 1000), min_size=1, max_size=5), st.integers(0, 3000), st.integers(0, 3000))
+def test_every_read_of_an_update_is_that_of_the_new_image(
+    drawn: tuple[bytes, bytes, list[Run]], generations: list[int], start: int, stop: int
+) -> None:
+    old, new, runs = drawn
+    whole = opened(update(whole_section(old)[0], new, runs, generations)).with_base(opened(plain_nca(old)))
+    assert whole.section("romfs").image(check=True)[:].tobytes() == new
+    assert whole.section("romfs").image()[start:stop].tobytes() == new[start:stop]
+    assert whole.section("romfs").decrypted()[start:stop].tobytes() == whole_section(new)[0][start:stop]
+
+
+def test_an_update_of_a_sparse_base() -> None:
+    base_section = whole_section(OLD)[0]
+    new_section = whole_section(NEW)[0]
+    size = 0x1000
+    at = next(at for at in range(0, len(base_section) - size, 0x10) if base_section[at : at + size] in new_section)
+    found = new_section.index(base_section[at : at + size])
+    patch = opened(update(base_section, NEW, [Run(found), Run(size, at)]))
+    thin = opened(sparse(OLD, [(at & ~0xF, at + size)]))
+    assert thin.section("romfs").is_sparse
+    assert patch.with_base(thin).section("romfs").image(check=True)[:].tobytes() == NEW
+
+
+def test_what_a_sparse_base_still_has_is_read() -> None:
+    section = whole_section(OLD)[0]
+    full = opened(sparse(OLD, [(0, len(section) + -len(section) % 0x200)]))
+    assert full.section("romfs").image()[:].tobytes() == OLD
+    assert RomFs(full.section("romfs").image()).read_bytes("c") == b"unchanged"
+    none = opened(sparse(OLD, []))
+    assert none.section("romfs").decrypted().size == len(section) + -len(section) % 0x200
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.binary(min_size=1, max_size=4), st.integers(1, 800)), min_size=1, max_size=12),
+    st.sampled_from([0x100, 0x1000, 0x10000]),
+    st.integers(0, 5000),
+    st.integers(0, 5000),
+)
+def test_every_read_of_a_compressed_section_is_that_of_the_image(runs: list[tuple[bytes, int]], block: int, start: int, stop: int) -> None:
+    image = b"x" + b"".join(piece * count for piece, count in runs) + bytes(0x300)
+    section = opened(compressed(image, block)).section("romfs")
+    assert section.data_size == len(image)
+    assert section.image(check=True)[:].tobytes() == image
+    assert section.image()[start:stop].tobytes() == image[start:stop]
+
+
+def test_a_compressed_romfs_is_a_file_system() -> None:
+    data = compressed(NEW)
+    fs = open_fs(opened(data).raw, _keys())
+    assert fs.read_bytes("romfs/d") == b"added" * 500
+    assert fs.metadata("romfs/d").size == 2500
+
+
+def _keys() -> KeySet:
+    from tests.forged import KEY_SET
+
+    return KEY_SET
+
+
+@pytest.mark.parametrize(
+    ("edits", "kind", "problem"),
+    [
+        ({0x105: b"\1"}, CorruptError, "indirect table ends at"),
+        ({0x120: pack("<Q", 1 << 40)}, CorruptError, "AES-CTR-EX table ends at"),
+        ({0x110: b"XXXX"}, CorruptError, "no magic BKTR"),
+        ({0x130: b"XXXX"}, CorruptError, "magic is b'XXXX'"),
+        ({0x114: pack("<I", 2)}, UnsupportedError, "version 2"),
+        ({0x118: pack("<i", -1)}, CorruptError, "-1 entries"),
+        ({0x118: pack("<i", 100_000)}, CorruptError, "need 0x"),
+        ({0x138: pack("<i", 1 << 27)}, CorruptError, "need 0x"),
+    ],
+)
+def test_trees_that_lie_are_told(edits: dict[int, bytes], kind: type[Exception], problem: str) -> None:
+    patch = opened(update(b"", NEW, [], edits=edits))
+    with pytest.raises(kind, match=problem):
+        patch.section("romfs").image()
+
+
+def test_a_damaged_block_is_named() -> None:
+    data = bytearray(update(b"", NEW, []))
+    data[0x4000 + 0x3000] ^= 1
+    with pytest.raises(IntegrityError, match=r"level \d|block"):
+        opened(bytes(data)).section("romfs").image(check=True)[:]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 1), st.integers(0x4000, 0xFFFF), st.integers(0, 255))
+def test_damage_anywhere_raises_nothing_else(which: int, at: int, byte: int) -> None:
+    data = bytearray(update(b"", NEW, []) if which else compressed(NEW))
+    data[at % len(data)] = byte
+    try:
+        section = opened(bytes(data)).section("romfs")
+        section.image(check=True)[:]
+    except OboromiFsError:
+        pass
