@@ -68,6 +68,7 @@ def match(
     source_cuts: Sequence[int] = (),
     target_cuts: Sequence[int] = (),
     known: Matches | None = None,
+    large_only: bool = False,
 ) -> Matches:
     """Find what of a target is in a source.
 
@@ -81,6 +82,7 @@ def match(
         source_cuts: Offsets in the source that no match lies across, such as where files begin. Ascending.
         target_cuts: The same in the target; no literal lies across one either.
         known: What is known already; its literals are looked into. None begins with comparing the two as they lie.
+        large_only: Leave out the pass with small blocks: what is missing is then found in a further call, with this as ``known``.
 
     Raises:
         ValueError: ``min_match`` is less than 8.
@@ -102,7 +104,7 @@ def match(
     coarse = max(min_match * 8, 512, 1 << max(0, (left // _MOST_COARSE).bit_length()))
     if left > _COARSE and coarse < source.size:
         search.blocks(coarse)
-    if search.left and min_match <= source.size:
+    if search.left and min_match <= source.size and not large_only:
         search.blocks(min_match)
     done = search.gaps()
     literal = np.full(len(done[0]), -1, np.int64)

@@ -38,6 +38,8 @@ _CHUNK = 1 << 20
 _TOGETHER = 64
 """Bytes of the base that may not lie together in a mod."""
 _BLOCK = _TOGETHER // 2
+_LARGE = 8 << 20
+"""Bytes of a file from which on small pieces are looked for in all files at once, in which it comes first, and not in it before."""
 
 
 @dataclass(slots=True)
@@ -197,7 +199,9 @@ def _unchanged(old: Storage | None, new: Storage, meter: _Meter) -> bool:
 
 def _fill(tree: str, old: _Tree, files: dict[str, Storage], report: DiffReport) -> None:
     """Write the mod into an empty folder."""
-    base, changed = _Joined(old.files), _Joined(files)
+    # What is changed comes first: of places with the same bytes the first is taken, and best is the file that is patched anyway.
+    base = _Joined({path: old.files[path] for path in sorted(old.files, key=lambda path: path not in files)})
+    changed = _Joined(files)
     patched: list[Patched] = []
     digests: dict[str, Version] = {}
     deltas: dict[str, _Piece] = {}
@@ -270,7 +274,8 @@ def _pieces(base: _Joined, changed: _Joined) -> Iterator[_Piece]:
     for number, path in enumerate(changed.paths):
         same = base.number.get(path)
         if same is not None and base.parts[same].size:
-            rows = np.stack(match(base.parts[same], changed.parts[number], runs=True).copied)
+            large = base.parts[same].size >= _LARGE
+            rows = np.stack(match(base.parts[same], changed.parts[number], runs=True, large_only=large).copied)
             known.append(rows + np.array([[changed.starts[number]], [0], [base.starts[same]]]))
     found = match(
         base.storage,
