@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Finder", "Habits"]
 
 _STUB = ".stub"
+_MANUAL = "html-document"
 _PATCHES = (".ips", ".pchtxt")
 
 
@@ -123,6 +124,7 @@ class Finder:
             skip: Names in it that are somebody else's to look at.
         """
         parts: dict[PartKind, Part] = {}
+        sets: list[Part] = []
         for entry in self.entries(path):
             if entry.name in skip:
                 continue
@@ -132,9 +134,11 @@ class Finder:
             if kind in parts:
                 text = f"{parts[kind].path!r} differs from it in case alone, and comes first"
                 self.tell("shadowed", join(path, entry.name), text, name)
+            elif kind == "exefs_patches":
+                sets += self._sets_of(join(path, entry.name), name, habits)
             elif self._worth(kind, join(path, entry.name), name, habits):
                 parts[kind] = Part(kind, join(path, entry.name))
-        return Mod(name, path, tuple(parts[kind] for kind in PARTS if kind in parts))
+        return Mod(name, path, (*(parts[kind] for kind in PARTS if kind in parts), *sets))
 
     def _kind(self, entry: DirEntry, path: str, mod: str, habits: Habits) -> PartKind | None:
         kind = next((kind for kind in PARTS if kind == entry.name), None) or next(
@@ -165,10 +169,24 @@ class Finder:
             self._exefs(entries, path, mod, habits)
         elif kind == "cheats":
             self._cheats(entries, path, mod, habits)
-        elif kind == "manual_html" and habits.dialect == "atmosphere" and find_name(entries, "html-document", fold=False) is None:
-            self.tell("name", path, "html-document is looked for in it, and nothing else", mod)
-            return False
+        elif kind == "manual_html" and habits.dialect == "atmosphere":
+            return self._manual(entries, path, mod, habits)
         return True
+
+    def _manual(self, entries: list[DirEntry], path: str, mod: str, habits: Habits) -> bool:
+        """Whether there is a manual; whatever else is beside it is told."""
+        found = False
+        for entry in entries:
+            full = join(path, entry.name)
+            if entry.name.lower() != _MANUAL:
+                self.tell("name", full, f"{_MANUAL} is looked for there, and nothing else{did_you_mean(entry.name, [_MANUAL])}", mod)
+            elif entry.name != _MANUAL:
+                self.tell("case", full, f"{habits.tool} asks for {_MANUAL!r}", mod)
+            elif entry.kind != "directory":
+                self.tell("kind", full, "is a file, and a folder is looked for", mod)
+            else:
+                found = True
+        return found
 
     def _exefs(self, entries: list[DirEntry], path: str, mod: str, habits: Habits) -> None:
         for entry in entries:
@@ -210,6 +228,34 @@ class Finder:
             elif problem is not None:
                 self.tell(problem[0], full, problem[1], mod)
 
+    def _sets_of(self, path: str, mod: str, habits: Habits) -> list[Part]:
+        """The sets of patches in a mod's own ``exefs_patches``, and that folder itself where patches are directly in it."""
+        entries = self.entries(path)
+        if not entries:
+            self.tell("empty", path, "nothing is in it", mod)
+        own = [self.patch_name(join(path, entry.name), mod, habits.dialect) for entry in entries if entry.kind != "directory"]
+        taken = [path] if any(own) else []
+        taken += [
+            join(path, entry.name)
+            for entry in entries
+            if entry.kind == "directory" and self._set(join(path, entry.name), mod, habits.dialect)
+        ]
+        return [Part("exefs_patches", each) for each in taken]
+
+    def _set(self, path: str, mod: str, dialect: Dialect) -> bool:
+        """Whether a tool takes any patch of a set."""
+        entries = self.entries(path)
+        if not entries:
+            self.tell("empty", path, "nothing is in it", mod)
+        taken = False
+        for patch in entries:
+            inner = join(path, patch.name)
+            if patch.kind == "directory":
+                self.tell("kind", inner, "is a folder, and a set has none", mod)
+            elif self.patch_name(inner, mod, dialect):
+                taken = True
+        return taken
+
     def patch_sets(self, path: str, kind: PartKind, dialect: Dialect) -> list[Mod]:
         """Return the sets of patches in a folder, in the order of their names, each a mod."""
         sets: list[Mod] = []
@@ -218,15 +264,6 @@ class Finder:
             if entry.kind != "directory":
                 self.tell("kind", full, f"is a file, and {kind} has a folder for each set of patches")
                 continue
-            taken = False
-            for patch in self.entries(full):
-                inner = join(full, patch.name)
-                if patch.kind == "directory":
-                    self.tell("kind", inner, "is a folder, and a set has none", entry.name)
-                elif self.patch_name(inner, entry.name, dialect):
-                    taken = True
-            if taken:
+            if self._set(full, entry.name, dialect):
                 sets.append(Mod(entry.name, full, (Part(kind, full),)))
-            elif not self.entries(full):
-                self.tell("empty", full, "nothing is in it", entry.name)
         return sets

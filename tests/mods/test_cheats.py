@@ -314,6 +314,7 @@ TEXTS = st.lists(st.sampled_from([b"[", b"]", b"{", b"}", b"a", b"20000000", b"2
 )
 
 
+@pytest.mark.fuzz
 @given(TEXTS | st.binary(max_size=40), st.sampled_from(PROFILES))
 def test_whatever_the_bytes(data: bytes, dialect: ProfileName) -> None:
     cheats: tuple[Cheat, ...] = ()

@@ -44,6 +44,14 @@ def test_E13_manuals_are_of_atmosphere_and_yuzu() -> None:
     assert told(installed("ryujinx", root)) == [("unsupported", f"{PLACES['ryujinx']}/manual_html")]
 
 
+def test_E13_what_lies_beside_a_manual_is_told() -> None:
+    manual = f"{PLACES['atmosphere']}/manual_html"
+    root = tree({f"{manual}/{name}/a.html": b"" for name in ("html-document", "HTML-document", "htmldocument")})
+    assert kinds("atmosphere", root) == [["manual_html"]]
+    assert told(installed("atmosphere", root)) == [("case", f"{manual}/HTML-document"), ("name", f"{manual}/htmldocument")]
+    assert kinds("atmosphere", tree({f"{manual}/html-document": b""})) == [[]]
+
+
 def test_E13_control_data_takes_no_mods() -> None:
     root = tree({f"{PLACES['atmosphere']}/control/control.nacp": b""})
     assert told(installed("atmosphere", root)) == [("name", f"{PLACES['atmosphere']}/control")]
@@ -216,6 +224,19 @@ def test_yuzu_wants_a_folder_for_each_mod() -> None:
     found = installed("yuzu", tree({f"load/{UPPER}/romfs/x": b""}))
     assert told(found) == [("place", f"load/{UPPER}/romfs")]
     assert "/<mod>/romfs" in found.notices[0].text
+
+
+def test_plain_takes_sets_of_patches_in_a_mod() -> None:
+    root = tree(
+        {f"mod/exefs_patches/{path}": b"" for path in ("00AB.ips", "one/00AB.ips", "one/notes.txt", "two/x.pchtxt", "two/deep/00AB.ips")}
+    )
+    found = installed("plain", root)
+    assert [part.path for mod in found.mods for part in mod.parts] == [
+        "mod/exefs_patches",
+        "mod/exefs_patches/one",
+        "mod/exefs_patches/two",
+    ]
+    assert told(found) == [("name", "mod/exefs_patches/one/notes.txt"), ("kind", "mod/exefs_patches/two/deep")]
 
 
 def test_plain_takes_every_layout() -> None:
