@@ -101,6 +101,22 @@ class IndirectStorage(StorageBase):
         """How many runs there are, joined where they follow each other."""
         return len(self._where)
 
+    def runs_of(self, source: int) -> list[tuple[int, int]]:
+        """Return the ranges of a source that are read, as first byte and the one behind the last, ascending and joined."""
+        starts = self._starts.tolist()
+        found = sorted(
+            (at, at + stop - start)
+            for at, where, start, stop in zip(self._physical, self._where, starts, starts[1:], strict=False)
+            if where == source
+        )
+        joined: list[tuple[int, int]] = []
+        for start, stop in found:
+            if joined and start <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+            else:
+                joined.append((start, stop))
+        return joined
+
     def _run(self, offset: int) -> tuple[int, int]:
         """The run that holds a byte, and where the byte is in its source."""
         index = int(self._starts.searchsorted(offset, "right")) - 1

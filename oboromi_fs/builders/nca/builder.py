@@ -212,7 +212,7 @@ class NcaBuilder:
             entries[slot] = SectionEntry()
         for section, data in zip(self.sections, hash_data, strict=True):
             slot, start = section.slot, section.start // MEDIA_UNIT
-            parts[slot] = encode(FS_HEADER, replace(section.layout.header, hash_data=data))
+            parts[slot] = encode(FS_HEADER, section.layout.stored or replace(section.layout.header, hash_data=data))
             hashes[slot] = hashlib.sha256(parts[slot]).digest()
             entries[slot] = replace(entries[slot], start=start, end=start + section.geometry.size // MEDIA_UNIT)
         header = replace(

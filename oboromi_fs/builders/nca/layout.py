@@ -77,6 +77,8 @@ class SectionLayout:
         gap: Zeros between this section and the one before it in the file; not counted for the first.
         xts_base: Where AES-XTS counts sectors from: the start of the NCA or that of the section.
         fixed: Where the parts lie, in place of what ``filling`` says, while the image has the size it names.
+        stored: The FS header as it is written, whole; None makes it of ``header``. Of a section whose bytes are more than an image and
+            its hashes, such as a patch: ``header`` then says how those bytes are written.
     """
 
     name: str
@@ -86,6 +88,7 @@ class SectionLayout:
     gap: int = 0
     xts_base: Literal["absolute", "section"] = "absolute"
     fixed: Geometry | None = None
+    stored: FsHeader | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
