@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Matches", "match", "occurring"]
 
 _READ = 1 << 20
+_STEP = 1 << 17
+"""Bytes compared in place at a time."""
 _BATCH = 1 << 22
 """Blocks that are looked for at once: at most some 200 MiB."""
 _COARSE = 1 << 20
@@ -145,18 +147,31 @@ def _in_place(source: Storage, target: Storage, begin: int, at: int, count: int,
     import numpy as np
 
     start = 0  # Of the run that goes on.
-    for offset in range(0, count, _READ):
-        stop = min(offset + _READ, count)
-        ends = np.flatnonzero(bytes_of(source, begin + offset, begin + stop) != bytes_of(target, at + offset, at + stop)) + offset
+    for offset in range(0, count, _STEP):
+        stop = min(offset + _STEP, count)
+        one, other = bytes_of(source, begin + offset, begin + stop), bytes_of(target, at + offset, at + stop)
+        unlike = _unlike(one, other)
+        ends = np.array(unlike[:1]) if unlike else np.flatnonzero(one != other)
         if not len(ends):
             continue
+        ends += offset
         starts = np.concatenate([[start], ends[:-1] + 1])
         for number in np.flatnonzero(ends - starts >= least):
             low = int(starts[number])
             yield _Run(at + low, int(ends[number]) - low, begin + low)
-        start = int(ends[-1]) + 1
+        start = offset + unlike[1] if unlike else int(ends[-1]) + 1
     if count - start >= least:
         yield _Run(at + start, count - start, begin + start)
+
+
+def _unlike(one: Ints, other: Ints) -> tuple[int, ...]:
+    """Of pieces that nowhere have 15 bytes in common: how many the first same ones are, and where the last ones begin."""
+    import numpy as np
+
+    whole = len(one) & ~7
+    if whole < 64 or (one[:whole].view(np.uint64) == other[:whole].view(np.uint64)).any():
+        return ()
+    return int(np.argmax(one[:16] != other[:16])), len(one) - int(np.argmax((one[-24:] != other[-24:])[::-1]))
 
 
 class _Search:

@@ -13,8 +13,10 @@ import shutil
 import tempfile
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from oboromi_fs.backends.host import ReopenedFile
 from oboromi_fs.base import MemoryStorage, extents_of, walk
 from oboromi_fs.errors import EntryExistsError, UnsafePathError
 from oboromi_fs.mods.difference import DESCRIPTION, FILES, Difference, Patched, Version, digest_of
@@ -38,6 +40,8 @@ _CHUNK = 1 << 20
 _TOGETHER = 64
 """Bytes of the base that may not lie together in a mod."""
 _BLOCK = _TOGETHER // 2
+_OPEN = 50
+"""Files of a host folder that stay open, the largest ones; others are opened for each read, for there may be more than can be open."""
 _LARGE = 8 << 20
 """Bytes of a file from which on small pieces are looked for in all files at once, in which it comes first, and not in it before."""
 
@@ -176,6 +180,9 @@ def _tree(fs: FileSystem) -> _Tree:
             directories[path] = False
         else:
             files[path] = storages[path] if path in storages else fs.storage(path)
+    for path in nlargest(_OPEN, files, key=lambda path: files[path].size):
+        if isinstance(files[path], ReopenedFile):
+            files[path] = fs.storage(path)
     return _Tree(files, directories)
 
 

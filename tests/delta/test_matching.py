@@ -81,6 +81,7 @@ def test_nothing_long_that_the_source_has_is_a_literal(
             patch.setattr(matching, "_MOST_GROWN", 0)
             patch.setattr(matching, "_BATCH", 3)
             patch.setattr(matching, "_READ", 64)
+            patch.setattr(matching, "_STEP", 80)
             patch.setattr(matching, "_COARSE", 0)
             patch.setattr(rolling, "_READ", 128)
             patch.setattr(rolling, "_PIECE", 32)
@@ -110,6 +111,14 @@ def test_an_insertion_and_an_edit_in_place() -> None:
     edited = base[:500] + bytes([base[500] ^ 1]) + base[501:]
     assert rows(match(MemoryStorage(base), MemoryStorage(edited))) == [(0, 500, 0), (500, 1, -1), (501, 499, 501)]
     assert rows(match(MemoryStorage(base), MemoryStorage(base[:500] + b"!" + base[500:]))) == [(0, 500, 0), (500, 1, -1), (501, 500, 500)]
+
+
+def test_runs_in_place_over_the_edges_of_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "_STEP", 128)
+    base, other = noise(1, 1000), noise(2, 1000)
+    target = base[:70] + other[70:300] + base[300:390] + other[390:600] + base[600:640] + other[640:641] + base[641:700] + other[700:]
+    wanted = [(0, 70, 0), (300, 90, 300), (599, 41, 599), (641, 59, 641)]  # Byte 599 is the same by chance.
+    assert rows(match(MemoryStorage(base), MemoryStorage(target)).copied) == wanted
 
 
 @pytest.mark.parametrize(("source", "target"), [(b"", b""), (b"", b"abc"), (b"abc", b""), (b"abc", b"x" * 100)])
