@@ -38,6 +38,7 @@ class Habits:
         patches: Whether it takes patches from an exefs folder.
         dialect: Whose habits of patch names it has.
         others: Part that it does not take -> what to say of it.
+        sets: Where it takes patches from, if not from an exefs folder.
     """
 
     tool: str
@@ -47,6 +48,7 @@ class Habits:
     patches: bool
     dialect: Dialect
     others: Mapping[str, str] = field(default_factory=dict)
+    sets: str = "exefs_patches/<set>/"
 
 
 class Finder:
@@ -202,7 +204,7 @@ class Finder:
                 if habits.patches:
                     self.patch_name(full, mod, habits.dialect)
                 else:
-                    text = f"{habits.tool} takes patches from exefs_patches/<set>/ alone"
+                    text = f"{habits.tool} takes patches from {habits.sets} alone"
                     self.tell("place", full, text, mod)
             elif name.lower() in MODULES or name.lower() == NPDM:
                 self.tell("case", full, f"{habits.tool} asks for {name.lower()!r}", mod)

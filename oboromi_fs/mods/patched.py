@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.errors import CorruptError, OboromiFsError
 from oboromi_fs.mods.names import is_module
+from oboromi_fs.mods.yuzu import CARD
 from oboromi_fs.patches.applying import PatchedStorage, apply_patch
 from oboromi_fs.patches.buildids import build_id_of, name_problem, stem
 from oboromi_fs.patches.ips import is_ips, parse_ips
@@ -74,6 +75,8 @@ def patch_files(shelf: Shelf, mods: Sequence[Mod], profile: str) -> Iterator[Pat
     dialect = dialect_of(profile)
     kinds: tuple[PartKind, ...] = ("exefs_patches",) if profile == "atmosphere" else ("exefs_patches", "exefs")
     for mod in mods:
+        if profile == "yuzu" and mod.path.startswith(f"{CARD}/"):
+            continue  # Told when the mod was found.
         for part in mod.of_kind(*kinds):
             for entry in sorted(shelf.root.read_dir(part.path)):
                 if entry.kind != "file" or not entry.name.lower().endswith(_ENDINGS):

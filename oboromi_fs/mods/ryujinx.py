@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_fs.mods.finding import Finder, Habits
-from oboromi_fs.mods.states import ModStates
+from oboromi_fs.mods.states import ModStates, selected_update, switched_addons
 from oboromi_fs.mods.switching import switched
 from oboromi_fs.mods.titleids import kind_of
 from oboromi_fs.mods.values import Installed, Mod, Notice, Part
@@ -68,11 +68,13 @@ class Ryujinx:
         """Return what Ryujinx finds for one title."""
         finder = Finder(root)
         mods: list[Mod] = []
-        for kind in ("nro_patches", "exefs_patches"):
-            for path in (f"mods/{kind}", f"sdcard/atmosphere/{kind}"):
-                found = finder.down(path, fold=True)
-                if found is not None:
-                    mods += finder.patch_sets(found, kind, "ryujinx")
+        for kind in ("kip_patches", "nro_patches", "exefs_patches"):
+            folders = [finder.down(path, fold=True) for path in (f"mods/{kind}", f"sdcard/atmosphere/{kind}")]
+            for path in [each for each in folders if each is not None] or [kind]:
+                if kind != "kip_patches":
+                    mods += finder.patch_sets(path, kind, "ryujinx")
+                elif finder.entries(path):
+                    finder.tell("unsupported", path, "Ryujinx has no kernel modules to patch")
         strongest_first: list[Mod] = []
         for place in self._places(finder):
             finder.strangers(place, _TOOL)
@@ -88,6 +90,8 @@ class Ryujinx:
         off = dict.fromkeys(self._disabled, "by choice")
         found_mods = switched(finder, [*mods, *reversed(strongest_first)], lambda mod: off.get(mod.name, "") or states.why_off(mod))
         states.tell_unknown()
+        selected_update(finder, title_id)
+        switched_addons(finder, title_id)
         return Installed(self.name, title_id, found_mods, tuple(dict.fromkeys(finder.notices)))
 
     def _below(self, finder: Finder, path: str, name: str, *, top: bool, depth: int = 0) -> list[Mod]:

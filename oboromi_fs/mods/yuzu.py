@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oboromi_fs.mods.finding import Finder, Habits
 from oboromi_fs.mods.names import find_name
-from oboromi_fs.mods.states import disabled_addons
+from oboromi_fs.mods.states import YUZU_SWITCHES, disabled_addons
 from oboromi_fs.mods.switching import switched
-from oboromi_fs.mods.titleids import kind_of
+from oboromi_fs.mods.titleids import update_id
 from oboromi_fs.mods.values import Installed, Mod, Notice
 from oboromi_fs.paths import join
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from oboromi_fs.mods.values import ProfileName
     from oboromi_fs.protocols import FileSystem
 
-__all__ = ["Yuzu"]
+__all__ = ["CARD", "Yuzu"]
 
 _TOOL = "yuzu"
-_SDMC = "sdmc/atmosphere/contents"
+CARD = "sdmc/atmosphere/contents"
+"""Where the folder of a title is on the SD card: yuzu takes modules and RomFS files from it, but neither patches nor cheats."""
 _HABITS = Habits(
     tool=_TOOL,
     parts=frozenset({"romfs", "romfs_ext", "exefs", "manual_html", "cheats"}),
@@ -36,6 +38,15 @@ _HABITS = Habits(
         "flags": "flags are for the console",
     },
 )
+
+_CARD_HABITS = replace(
+    _HABITS,
+    parts=_HABITS.parts - {"cheats"},
+    patches=False,
+    sets="load/<ID>/<mod>/exefs/",
+    others={**_HABITS.others, "cheats": "yuzu takes cheats from load/<ID>/<mod>/cheats/ alone"},
+)
+"""The folder on the SD card is a mod whose modules and RomFS count, and nothing else."""
 
 
 class Yuzu:
@@ -57,7 +68,7 @@ class Yuzu:
     def titles(self, root: FileSystem) -> list[int]:
         """Return the ids of the titles that have a folder."""
         finder = Finder(root)
-        places = (self._load(finder), finder.down(_SDMC, fold=False, tool=_TOOL))
+        places = (self._load(finder), finder.down(CARD, fold=False, tool=_TOOL))
         return sorted({title for place in places if place is not None for title, _ in finder.ids(place)})
 
     def installed(self, root: FileSystem, title_id: int) -> Installed:
@@ -70,20 +81,27 @@ class Yuzu:
             for title, entry in finder.ids(load):
                 if title == title_id:
                     mods += self._title(finder, join(load, entry.name), entry.name, title_id)
-        card = finder.down(_SDMC, fold=False, tool=_TOOL)
+        card = finder.down(CARD, fold=False, tool=_TOOL)
         for title, entry in finder.ids(card) if card is not None else ():
             if title == title_id:
                 mods += self._card(finder, join(card or "", entry.name), entry.name, title_id)
         mods.sort(key=lambda mod: mod.name.encode("utf-8", "surrogateescape"), reverse=True)
-        off = dict.fromkeys(self._disabled, "by choice") | dict.fromkeys(disabled_addons(finder, title_id), "in yuzu's settings")
-        found = switched(finder, mods, lambda mod: off.get("SDMC" if mod.path.startswith(f"{_SDMC}/") else mod.name, ""))
+        for kind in ("exefs_patches", "nro_patches", "kip_patches"):
+            sets = f"sdmc/atmosphere/{kind}"
+            if finder.entries(sets):
+                finder.tell("place", sets, "yuzu takes patches from load/<ID>/<mod>/exefs/ alone")
+        settings = disabled_addons(finder, title_id)
+        for name in YUZU_SWITCHES.keys() & settings.names:
+            finder.tell("disabled", settings.path, f"{YUZU_SWITCHES[name]} switched off in yuzu's settings", ignored=False)
+        off = dict.fromkeys(self._disabled, "by choice") | dict.fromkeys(settings.names, "in yuzu's settings")
+        found = switched(finder, mods, lambda mod: off.get("SDMC" if mod.path.startswith(f"{CARD}/") else mod.name, ""))
         return Installed(self.name, title_id, found, tuple(dict.fromkeys(finder.notices)))
 
     def _title(self, finder: Finder, path: str, name: str, title_id: int) -> list[Mod]:
         if name != f"{title_id:016X}":
             finder.tell("case", path, f"yuzu asks for {title_id:016X}, in upper case")
             return []
-        if kind_of(title_id) == "update":
+        if _modless(title_id):
             finder.tell("place", path, "is the update's id, and updates get no mods: they lie under the title's own")
             return []
         mods: list[Mod] = []
@@ -102,9 +120,17 @@ class Yuzu:
         if name != f"{title_id:016X}":
             finder.tell("case", path, f"yuzu asks for {title_id:016X}, in upper case")
             return []
-        return [] if kind_of(title_id) == "update" else [finder.mod(path, name, _HABITS)]
+        if _modless(title_id):
+            finder.tell("place", path, "is the update's id, and updates get no mods: they lie under the title's own")
+            return []
+        return [finder.mod(path, name, _CARD_HABITS)]
 
     def scan(self, root: FileSystem, path: str, name: str) -> tuple[Mod, list[Notice]]:
         """Return what yuzu would make of a folder, were it that of a mod."""
         finder = Finder(root)
         return finder.mod(path, name, _HABITS), finder.notices
+
+
+def _modless(title_id: int) -> bool:
+    """Whether yuzu looks for no mods of a title: updates, which it tells by the last three digits."""
+    return title_id % 0x1000 == update_id(0)
