@@ -50,6 +50,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "title_key": ("nca", "nsp"),
     "rights_id": ("nca", "nsp"),
     "plain": ("nca", "nsp", "xci"),
+    "compress": ("nca",),
     "no_check": ("nca", "nsp", "xci", "nro"),
     "like": ("romfs", "pfs0", "hfs0", "nca", "nsp", "xci", "nro", "kip", "nso"),
 }
@@ -60,6 +61,7 @@ examples:
   oboromi extract -r game.nsp -o game          take a title apart,
   oboromi pack nsp game -o new.nsp --like game.nsp    and put it together again: what was not edited stays as it was
   oboromi pack romfs mod/romfs -o romfs.bin    a RomFS image of a folder
+  oboromi pack nca mod -o update.nca --base game.nsp     the update that makes the game's RomFS that of mod/romfs
   oboromi pack xci card -o card.xci            a card of folders update, normal, secure, logo
   oboromi pack nsp card.xci/secure -o game.nsp a package of what is on a card
   oboromi pack nro app.nro -o new.nro --icon icon.jpg --nacp control.toml --romfs romfs
@@ -93,6 +95,7 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
     group("--title-key", metavar="HEX", help="encrypt with this key; an NSP gets a ticket")
     group("--rights-id", metavar="HEX", help="that names the title key")
     group("--plain", action="store_true", help="do not encrypt sections")
+    group("--compress", action="store_true", help="store the RomFS in LZ4 blocks; with --base it is made a patch of the base instead")
     group("--no-check", action="store_true", help="take icons and control data as they are")
     group("--full", action="store_true", help="XCI: go on to the end of the card, not trimmed")
     group = parser.add_argument_group("others").add_argument
@@ -197,6 +200,8 @@ def _pack_options(session: Session, options: argparse.Namespace) -> PackOptions:
         title_version=options.title_version or 0,
         plain=options.plain,
         check=not options.no_check,
+        base=session.locate(session.base) if session.base is not None and options.kind == "nca" else None,
+        compress=options.compress,
     )
     return PackOptions(
         content=content,

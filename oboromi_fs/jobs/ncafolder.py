@@ -10,6 +10,7 @@ from oboromi_fs.backends.nca import Nca
 from oboromi_fs.builders.nca import NcaBuilder, layout_of, nca_layout, rights_id_of
 from oboromi_fs.errors import EntryNotFoundError, FormatError, MissingKeyError
 from oboromi_fs.jobs.refolding import Original, entries_of, section_images
+from oboromi_fs.jobs.sectionforms import UPDATE, base_for, compressed_romfs, patched_romfs
 from oboromi_fs.jobs.titleids import ContradictionError, said_by_both
 from oboromi_fs.keys import KeySet, master_key_revision
 from oboromi_fs.metadata.cnmt import Cnmt
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from oboromi_fs.builders.nca import Kind, NcaOptions
+    from oboromi_fs.opening import Location
     from oboromi_fs.protocols import FileSystem, Storage
     from oboromi_fs.tickets import Ticket
 
@@ -48,6 +50,8 @@ class ContentOptions:
         plain: Do not encrypt sections.
         card: It is for a game card.
         check: Refuse icons and control data that consoles would not show.
+        base: What the RomFS is made a patch of: an NCA, a package, a card, or a folder of NCAs. The title id is then an update's.
+        compress: Compress the RomFS.
     """
 
     title_id: int | None = None
@@ -59,6 +63,8 @@ class ContentOptions:
     plain: bool = False
     card: bool = False
     check: bool = True
+    base: Location | None = None
+    compress: bool = False
 
     @property
     def generation(self) -> int:
@@ -149,6 +155,8 @@ def nca_builder(
     kind = options.kind or kind_of(fs, path)
     own = title_id_in(fs, path)
     title_id = options.title_id if options.title_id is not None else own
+    if title_id is not None and options.base is not None:
+        title_id |= UPDATE
     if title_id is not None and own is not None and not said_by_both(title_id, own):
         problem = (
             f"what is in it is of {own:016x}, and --title-id is {title_id:016x}: leave the option out, or change the file that says so"
@@ -169,7 +177,12 @@ def nca_builder(
         chosen["rights_id"] = options.rights_id or rights_id_of(title_id, options.generation)
         chosen["title_key"] = options.title_key
     try:
-        return NcaBuilder(nca_layout(kind, title_id, **chosen), images, keys), kind
+        layout = nca_layout(kind, title_id, **chosen)
+        if options.base is not None:
+            layout, images = patched_romfs(layout, images, base_for(layout, options.base))
+        elif options.compress:
+            layout, images = compressed_romfs(layout, images)
+        return NcaBuilder(layout, images, keys), kind
     except FormatError as wrong:
         wrong.source = wrong.source or path or "."
         raise
