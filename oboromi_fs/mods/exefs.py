@@ -131,7 +131,10 @@ def _replacements(shelf: Shelf, picked: _Picked) -> Iterator[ModLayer]:
 
 def _patched_modules(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer], profile: str) -> Iterator[ModLayer]:
     """The layer of modules that patches act on."""
-    ordered = list(reversed(mods)) if RULES[profile].patches_first_wins else list(mods)
+    ordered = list(mods)
+    if RULES[profile].patches_first_wins:
+        sets = [mod for mod in mods if any(True for _ in mod.of_kind("exefs_patches"))]
+        ordered = [*sets, *(mod for mod in reversed(mods) if mod not in sets)]
     if not any(True for mod in ordered for _ in mod.of_kind("exefs_patches", "exefs")):
         return
     from oboromi_fs.mods.patched import patched_modules

@@ -23,7 +23,8 @@ class Rules:
         loose_above_all: Whether loose RomFS files of any mod win over ``romfs.bin`` of all; else only over that of their own mod.
         extensions_above_all: Whether ``romfs_ext`` acts on the merged result; else on what is below its mod.
         replacements_above_stubs: Whether a replaced module wins over a stub of any mod; else over that of its own mod.
-        patches_first_wins: Whether patches are applied from the strongest mod to the weakest, so that the weakest has the last word.
+        patches_first_wins: Whether patches are applied from the strongest mod to the weakest, so that the weakest has the last word;
+            sets of patches that are of no title come before all mods, in the order of their names.
         empty_directories: Whether a rebuilt RomFS keeps directories without files.
     """
 
@@ -41,6 +42,7 @@ RULES: Mapping[str, Rules] = {
     "ryujinx": Rules(
         "the mod that is found first wins; here that is the first by name",
         loose_above_all=True,
+        patches_first_wins=True,
         replacements_above_stubs=True,
         empty_directories=False,
     ),

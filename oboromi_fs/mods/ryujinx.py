@@ -78,10 +78,15 @@ class Ryujinx:
         strongest_first: list[Mod] = []
         for place in self._places(finder):
             finder.strangers(place, _TOOL)
+            first = ""
             for title, entry in finder.ids(place):
                 if title != title_id:
                     continue
                 path = join(place, entry.name)
+                if first:
+                    finder.tell("shadowed", path, f"{first!r} differs from it in case alone, and comes first")
+                    continue
+                first = path
                 if kind_of(title) == "update":
                     finder.tell("place", path, f"is the update's id: mods lie under the title's own, {title ^ 0x800:016x}")
                     continue

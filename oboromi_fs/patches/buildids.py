@@ -76,10 +76,10 @@ def name_problem(name: str, dialect: Dialect) -> str:
     if end.lower() == "pchtxt":
         if dialect == "atmosphere":
             return "pchtxt is not read on the console: compile it to IPS"
-        return "" if end == "pchtxt" else "the ending is .pchtxt in lower case"
+        return "the ending is .pchtxt in lower case" if end != "pchtxt" and dialect == "yuzu" else ""
     if end.lower() != "ips":
         return "is neither .ips nor .pchtxt"
-    if end != "ips" and dialect != "neutral":
+    if end != "ips" and dialect in ("atmosphere", "yuzu"):
         return "the ending is .ips in lower case"
     if build_id_of(text) is None or (dialect == "atmosphere" and text != base[: -len(".ips")]):
         return "is not called by a build id, which is up to 64 hexadecimal digits"
