@@ -1,0 +1,385 @@
+"""What a place holds: content metas, the contents they list, and tickets. Only headers, tables and content metas are read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_formats.cnmt import MetaType, RecordType
+from oboromi_formats.nca import ContentType
+from oboromi_fs.backends.host import HostFs
+from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.xci import XciArchive
+from oboromi_fs.base import SubFs
+from oboromi_fs.contents import ContentMeta
+from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
+from oboromi_fs.opening import NestedFs, Opener, locate
+from oboromi_fs.paths import addressable, join
+from oboromi_fs.tickets import PERSONALISED, Ticket
+from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Issue, Package
+from oboromi_fs.titles.places import Place, find_places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from oboromi_fs.opening import KeysType
+    from oboromi_fs.protocols import FileSystem
+    from oboromi_fs.titles.found import IssueKind
+
+__all__ = ["look_into", "scan"]
+
+_META = (".cnmt.nca", ".cnmt.ncz")
+_LOOSE = (".nca", ".ncz")
+_PARTITIONS = ("secure", "normal")
+"""Where a card has titles of the user's. Its update partition is of the system, and large."""
+_MOST_HEADERS = 64
+"""NCAs that are looked into for a content meta, where no name says which is one."""
+_MOST_TICKETS = 1000
+_FAMILY = 0xFFF
+_UPDATE = 0x800
+_ADD_ON = 0x1000
+_RECORDS = {
+    ContentType.PROGRAM: RecordType.PROGRAM,
+    ContentType.CONTROL: RecordType.CONTROL,
+    ContentType.MANUAL: RecordType.HTML_DOCUMENT,
+    ContentType.DATA: RecordType.DATA,
+    ContentType.PUBLIC_DATA: RecordType.DATA,
+}
+
+
+def scan(paths: Iterable[str | os.PathLike[str]], keys: KeysType = None, *, opener: Opener | None = None) -> Iterator[FoundMeta]:
+    """Yield the titles in files and folders, each version wherever it lies.
+
+    What is damaged is passed over: :func:`look_into` tells of it, place by place.
+
+    Args:
+        paths: See :func:`~oboromi_fs.titles.find_places`.
+        keys: Anything :meth:`~oboromi_fs.keys.KeySet.of` takes.
+        opener: Use this one, and its keys, instead.
+
+    Raises:
+        EntryNotFoundError: A path that does not exist.
+
+    Example:
+        >>> from oboromi_fs.titles import scan
+        >>> for meta in scan(["testdata/nsp/std_g1.nsp"], "testdata/keys/prod.keys"):
+        ...     print(meta.label, len(meta.contents), len(meta.missing))
+        0100abcdef000000 v65536 (Application) 4 0
+    """
+    opening = opener if opener is not None else Opener(keys)
+    for place in find_places(paths):
+        yield from look_into(place, opening).metas
+
+
+def look_into(place: Place, opener: Opener) -> Package:
+    """Return what a place holds. Whatever is wrong with it is among the issues; nothing is raised and nothing stays open.
+
+    Args:
+        place: From :func:`~oboromi_fs.titles.find_places`.
+        opener: What opens containers, with the keys.
+    """
+    looking = _Looking(place, opener)
+    try:
+        looking.look()
+    except MissingKeyError as wrong:
+        looking.tell("key", place.path, str(wrong))
+    except (OboromiFsError, OSError) as wrong:
+        looking.tell("damaged", place.path, str(wrong))
+    return Package(place.path, place.form, tuple(looking.metas), tuple(looking.tickets), tuple(looking.issues))
+
+
+class _File(NamedTuple):
+    """A file of a package, or a folder of what was in an NCA: its path there, and its size."""
+
+    path: str
+    size: int
+    is_folder: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        return self.name.partition(".")[0].lower()
+
+
+class _Looking:
+    """A look into one place: what has been found so far."""
+
+    def __init__(self, place: Place, opener: Opener) -> None:
+        self.place = place
+        self.opener = opener
+        self.metas: list[FoundMeta] = []
+        self.tickets: list[FoundTicket] = []
+        self.issues: list[Issue] = []
+        self._inner = ""
+        self._claimed: set[str] = set()
+
+    def tell(self, kind: IssueKind, path: str, text: str, title_id: int | None = None) -> None:
+        self.issues.append(Issue(kind, path, text, title_id))
+
+    def _where(self, path: str) -> str:
+        return join(self.place.path, path) if path else self.place.path
+
+    def look(self) -> None:
+        if self.place.form == "extracted":
+            self._extracted()
+            return
+        if self.place.form == "folder":
+            with HostFs(self.place.path) as folder, NestedFs(folder, self.opener) as nested:
+                self._files(nested, folder, self._loose())
+            return
+        location = locate(self.place.path, opener=self.opener)
+        with location.fs as nested:
+            container: FileSystem | None
+            if location.kind == "directory":
+                container, self._inner = SubFs(nested, location.path), location.path
+            else:
+                container, self._inner = nested.enter(location.path), location.path
+            if container is None:
+                self.tell("unknown", self.place.path, "is no package, card or NCA")
+            elif isinstance(container, Nca):
+                self._inner = ""
+                self._files(nested, nested, [_File(location.path, container.raw.size)], itself=True)
+            else:
+                self._files(nested, container, list(_files_of(container)))
+
+    def _loose(self) -> list[_File]:
+        root = self.place.path
+        found = []
+        for path in self.place.files:
+            inner = os.path.relpath(path, root).replace(os.sep, "/")
+            try:
+                found.append(_File(inner, os.path.getsize(path), os.path.isdir(path)))
+            except OSError as wrong:
+                self.tell("damaged", path, str(wrong))
+        return found
+
+    def _files(self, nested: NestedFs, fs: FileSystem, files: list[_File], *, itself: bool = False) -> None:
+        """Find the titles among the files of one package.
+
+        Args:
+            nested: What enters them.
+            fs: The package.
+            files: What is in it.
+            itself: Whether the place is the one NCA.
+        """
+        self._tickets(fs, [each for each in files if each.name.lower().endswith(".tik")])
+        ncas = [each for each in files if each.name.lower().endswith(_LOOSE) or itself]
+        by_id: dict[str, _File] = {}
+        for each in ncas:
+            by_id.setdefault(each.stem, each)
+        metas = [each for each in ncas if each.name.lower().endswith(_META)]
+        others: dict[str, Nca] = {}
+        if not metas:
+            others = dict(self._opened(nested, ncas[:_MOST_HEADERS]))
+            metas = [each for each in ncas if each.path in others and others[each.path].header.content_type == ContentType.META]
+        seen: set[bytes] = set()
+        for each in metas:
+            meta = self._content_meta(nested, each)
+            if meta is not None and meta.data not in seen:
+                seen.add(meta.data)
+                self._add(meta, each, by_id)
+        if not self.metas and others:
+            self._without_meta(others, {each.path: each for each in ncas}, itself=itself)
+        elif not self.metas and not self.issues:
+            self.tell("unknown", self.place.path, "holds no content meta and no NCA: no title is in it")
+        elif self.place.form == "folder":
+            self._strays(ncas, metas)
+
+    def _strays(self, ncas: Sequence[_File], metas: Sequence[_File]) -> None:
+        told = {each.path for each in self.issues}
+        for each in ncas:
+            if each.path not in self._claimed and each not in metas and self._where(each.path) not in told:
+                self.tell("no-meta", self._where(each.path), "no content meta in the folder lists it")
+
+    def _opened(self, nested: NestedFs, ncas: Iterable[_File]) -> Iterator[tuple[str, Nca]]:
+        for each in ncas:
+            if each.is_folder:
+                continue
+            try:
+                nca = nested.enter(join(self._inner, each.path))
+            except MissingKeyError as wrong:
+                self.tell("key", self._where(each.path), str(wrong))
+                return
+            except (OboromiFsError, OSError) as wrong:
+                self.tell("damaged", self._where(each.path), str(wrong))
+                continue
+            if isinstance(nca, Nca):
+                yield each.path, nca
+
+    def _content_meta(self, nested: NestedFs, file: _File) -> ContentMeta | None:
+        path = join(self._inner, file.path)
+        try:
+            if file.is_folder:
+                return _extracted_meta(nested, path)
+            nca = nested.enter(path)
+            if isinstance(nca, Nca):
+                return ContentMeta.of_nca(nca)
+            self.tell("damaged", self._where(file.path), "is called a Meta NCA, and is no NCA")
+        except MissingKeyError as wrong:
+            self.tell("key", self._where(file.path), str(wrong))
+        except (OboromiFsError, OSError) as wrong:
+            self.tell("damaged", self._where(file.path), str(wrong))
+        return None
+
+    # Tickets
+
+    def _tickets(self, fs: FileSystem, files: Sequence[_File]) -> None:
+        keys: dict[str, FoundTicket] = {}
+        for each in files[:_MOST_TICKETS]:
+            try:
+                ticket = Ticket.read(fs.storage(each.path))
+            except (OboromiFsError, OSError) as wrong:
+                self.tell("ticket", self._where(each.path), str(wrong))
+                continue
+            found = FoundTicket(
+                each.path,
+                ticket.rights_id.hex(),
+                ticket.body.key_type == PERSONALISED,
+                sha256(ticket.body.title_key_block).hexdigest()[:16],
+            )
+            if each.stem != found.rights_id and len(each.stem) == len(found.rights_id):
+                self.tell("ticket", self._where(each.path), f"is the ticket of rights id {found.rights_id}, by which it should be called")
+            self.tickets.append(found)
+            known = keys.setdefault(found.rights_id, found)
+            if known.digest != found.digest:
+                text = f"holds another title key for rights id {found.rights_id} than {known.path}, which counts"
+                self.tell("ticket", self._where(each.path), text)
+
+    # Content metas
+
+    def _add(self, meta: ContentMeta, file: _File, by_id: dict[str, _File]) -> None:
+        header, extended = meta.header, meta.extended
+        contents = [self._content(meta, index, by_id) for index in range(len(meta.records))]
+        pairs = [(each.type, each.id_offset) for each in contents if each.type != RecordType.DELTA_FRAGMENT]
+        if len(set(pairs)) != len(pairs):
+            self.tell("record", self._where(file.path), "lists two contents of one type and program index", header.title_id)
+        derived = _application_of(header.title_id, header.type)
+        application = getattr(extended, "application_id", 0) or derived
+        if application & ~_FAMILY != derived & ~_FAMILY:
+            text = f"{header.title_id:016x} says that it belongs to {application:016x}; by its id it belongs to {derived:016x}"
+            self.tell("record", self._where(file.path), text, header.title_id)
+        found = FoundMeta(
+            header.title_id,
+            application,
+            header.type,
+            header.version,
+            self.place.path,
+            self.place.form,
+            file.path,
+            getattr(extended, "required_system_version", 0),
+            getattr(extended, "required_application_version", 0),
+            getattr(extended, "patch_id", None),
+            getattr(extended, "data_id", None),
+            tuple(contents),
+            tuple(each for each in self.tickets if _is_of(each, header.title_id, application)),
+        )
+        for absent in found.missing:
+            text = f"{absent.content_id} ({_record_name(absent.type)}) of {found.label} is not there"
+            self.tell("missing", self._where(file.path), text, header.title_id)
+        self.metas.append(found)
+
+    def _content(self, meta: ContentMeta, index: int, by_id: dict[str, _File]) -> FoundContent:
+        record = meta.records[index]
+        name = record.content_id.hex()
+        file = by_id.get(name)
+        title = meta.header.title_id
+        if record.content_id != record.hash[:0x10]:
+            self.tell("record", self._where(file.path if file else ""), f"{meta.title}: {name} is not what its hash begins with", title)
+        if file is None:
+            return FoundContent(record.type, name, record.size, record.id_offset, record.hash)
+        self._claimed.add(file.path)
+        if not file.is_folder and file.name.lower().endswith(".nca") and file.size != record.size:
+            text = f"has {file.size} bytes, and {record.size} by the content meta of {meta.title}"
+            self.tell("record", self._where(file.path), text, title)
+        return FoundContent(record.type, name, record.size, record.id_offset, record.hash, file.path, 0 if file.is_folder else file.size)
+
+    # Without content metas
+
+    def _without_meta(self, ncas: dict[str, Nca], files: dict[str, _File], *, itself: bool) -> None:
+        """Group NCAs that no content meta lists by the ids in their headers."""
+        groups: dict[tuple[int, bool], list[FoundContent]] = {}
+        for path, nca in ncas.items():
+            program, kind = nca.header.program_id, nca.header.content_type
+            base = program & ~_FAMILY
+            addon = bool(program & _ADD_ON) and kind in (ContentType.DATA, ContentType.PUBLIC_DATA)
+            update = nca.is_update or bool(program & _UPDATE and not addon)
+            title = program if addon else base | (_UPDATE if update else 0)
+            record = _RECORDS.get(ContentType(kind)) if kind in tuple(ContentType) else None
+            if record is None:
+                continue
+            content = FoundContent(record, files[path].stem, files[path].size, program & 0xFF, b"", path, files[path].size)
+            groups.setdefault((title, addon), []).append(content)
+        for (title, addon), contents in groups.items():
+            kind = MetaType.ADD_ON_CONTENT if addon else MetaType.PATCH if title & _UPDATE else MetaType.APPLICATION
+            application = _application_of(title, kind)
+            tickets = tuple(each for each in self.tickets if _is_of(each, title, application))
+            found = FoundMeta(title, application, kind, 0, self.place.path, self.place.form, contents=tuple(contents), tickets=tickets)
+            self.metas.append(found if not itself else replace(found, contents=tuple(replace(each, path="") for each in contents)))
+            if not itself:
+                text = f"no content meta is there; {len(contents)} NCAs are taken for {title:016x} by their headers"
+                self.tell("no-meta", self.place.path, text, title)
+
+    def _extracted(self) -> None:
+        with HostFs(self.place.path) as folder:
+            title = 0
+            if folder.exists("exefs/main.npdm"):
+                from oboromi_fs.metadata.npdm import Npdm
+
+                try:
+                    title = Npdm.read(folder.storage("exefs/main.npdm")).aci0.program_id
+                except FormatError as wrong:
+                    self.tell("damaged", self._where("exefs/main.npdm"), str(wrong))
+            pairs = (("exefs", RecordType.PROGRAM), ("romfs", RecordType.PROGRAM), ("control", RecordType.CONTROL))
+            there = {kind for name, kind in pairs if folder.is_dir(name)}
+            if folder.is_dir("manual"):
+                there.add(RecordType.HTML_DOCUMENT)
+        application = title & ~_FAMILY
+        contents = tuple(FoundContent(kind, "", 0, title & 0xFF, b"", "") for kind in sorted(there))
+        self.metas.append(FoundMeta(application, application, MetaType.APPLICATION, 0, self.place.path, "extracted", contents=contents))
+
+
+def _files_of(container: FileSystem) -> Iterator[_File]:
+    if isinstance(container, XciArchive):
+        for name in _PARTITIONS:
+            found = []
+            if name in container.partitions:
+                found = [_File(join(name, entry.name), entry.size) for entry in container.read_dir(name) if addressable(entry.name)]
+                yield from found
+            if any(each.name.lower().endswith(_META) for each in found):
+                return
+        return
+    for entry in container.read_dir(""):
+        if addressable(entry.name):
+            yield _File(entry.name, entry.size, entry.kind == "directory")
+
+
+def _extracted_meta(nested: NestedFs, path: str) -> ContentMeta:
+    for inner, entry in nested.walk(path):
+        if entry.kind == "file" and inner.lower().endswith(".cnmt"):
+            return ContentMeta.read(nested.storage(join(path, inner)), inner.rpartition("/")[2])
+    raise FormatError("the folder holds no content meta", what="CNMT", source=path)
+
+
+def _application_of(title_id: int, kind: int) -> int:
+    """The application that a title belongs to, by its id."""
+    if kind in (MetaType.ADD_ON_CONTENT, MetaType.DATA_PATCH):
+        return (title_id - _ADD_ON) & ~_FAMILY
+    if kind in (MetaType.PATCH, MetaType.DELTA):
+        return title_id & ~_FAMILY
+    return title_id
+
+
+def _is_of(ticket: FoundTicket, title_id: int, application: int) -> bool:
+    named = int(ticket.rights_id[:16], 16)
+    return named == title_id or (named & ~_FAMILY == title_id & ~_FAMILY == application & ~_FAMILY)
+
+
+def _record_name(number: int) -> str:
+    from oboromi_fs.contents import record_type_name
+
+    return record_type_name(number)
