@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.errors import OboromiFsError
@@ -12,24 +13,28 @@ from oboromi_fs.mods.places import ModLayer
 from oboromi_fs.mods.rules import RULES
 from oboromi_fs.overlay import Layer, UnionFs
 from oboromi_fs.overlay.markers import OPAQUE, PREFIX
-from oboromi_fs.paths import join
+from oboromi_fs.paths import join, split
 from oboromi_fs.storage.deferred import DeferredStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from oboromi_fs.mods.game import Game
+    from oboromi_fs.mods.patched import PatchedModule
+    from oboromi_fs.mods.patchorder import AppliedPatch
     from oboromi_fs.mods.places import Shelf
     from oboromi_fs.mods.values import Mod, Part
     from oboromi_fs.protocols import FileSystem, Storage
 
-__all__ = ["exefs_layers"]
+__all__ = ["ExefsLayers", "exefs_layers"]
 
 _AT = "exefs"
 _STUB = ".stub"
 _PATCHES = (".ips", ".pchtxt")
 _STUBBING = ("atmosphere", "ryujinx", "plain")
 """Profiles of tools that read stubs in an exefs folder."""
+_MOST_NAMED = 3
+"""Mods whose names are in that of the layer of their patches."""
 
 
 class _Picked(NamedTuple):
@@ -41,8 +46,15 @@ class _Picked(NamedTuple):
     stubs: list[str]
 
 
-def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) -> list[ModLayer]:
-    """Return the layers of the ExeFS, lowest first.
+class ExefsLayers(NamedTuple):
+    """The layers of the ExeFS, lowest first; and name of each module that patches act on -> those patches, as they are applied."""
+
+    layers: list[ModLayer]
+    patches: dict[str, tuple[AppliedPatch, ...]]
+
+
+def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) -> ExefsLayers:
+    """Return the layers of the ExeFS, and what patches act on them.
 
     Args:
         shelf: Where the mods are kept.
@@ -68,7 +80,10 @@ def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) ->
             for part in mod.of_kind("exefs"):
                 made += _stubs(shelf, picked[id(part)])
                 made += _replacements(shelf, picked[id(part)])
-    return [*made, *_patched_modules(shelf, mods, made, profile)]
+    patched = _patched(shelf, mods, made, profile)
+    if patched:
+        made.append(_patches(shelf, patched))
+    return ExefsLayers(made, {name: module.patches for name, module in patched.items()})
 
 
 def _names_in(exefs: FileSystem | None) -> set[str]:
@@ -129,19 +144,26 @@ def _replacements(shelf: Shelf, picked: _Picked) -> Iterator[ModLayer]:
         yield shelf.layer(MemoryFs(picked.files), "exefs", name=f"{picked.mod.name} exefs", path=picked.part.path, at=_AT)
 
 
-def _patched_modules(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer], profile: str) -> Iterator[ModLayer]:
-    """The layer of modules that patches act on."""
+def _patched(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer], profile: str) -> dict[str, PatchedModule]:
+    """The modules that patches act on."""
     ordered = list(mods)
     if RULES[profile].patches_first_wins:
         sets = [mod for mod in mods if any(True for _ in mod.of_kind("exefs_patches"))]
         ordered = [*sets, *(mod for mod in reversed(mods) if mod not in sets)]
     if not any(True for mod in ordered for _ in mod.of_kind("exefs_patches", "exefs")):
-        return
+        return {}
     from oboromi_fs.mods.patched import patched_modules
 
-    union = UnionFs([each.layer for each in below], forgiving=True)
-    files = patched_modules(shelf, union, ordered, profile)
-    if files:
-        from oboromi_fs.backends.memory import MemoryFs
+    return patched_modules(shelf, UnionFs([each.layer for each in below], forgiving=True), ordered, profile)
 
-        yield shelf.layer(MemoryFs(files), "patches", name="patches", path="", at=_AT)
+
+def _patches(shelf: Shelf, patched: Mapping[str, PatchedModule]) -> ModLayer:
+    """The layer of modules that patches act on, called by the mods they are of."""
+    from oboromi_fs.backends.memory import MemoryFs
+
+    acting = list(chain.from_iterable(module.patches for module in patched.values()))
+    mods = list(dict.fromkeys(patch.mod for patch in acting))
+    folders = {split(patch.path)[0] for patch in acting}
+    files: dict[str, Storage | bytes] = {name: module.result for name, module in patched.items()}
+    name = f"patches of {', '.join(mods) if len(mods) <= _MOST_NAMED else f'{len(mods)} mods'}"
+    return shelf.layer(MemoryFs(files), "patches", name=name, path=folders.pop() if len(folders) == 1 else "", at=_AT)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from oboromi_fs.errors import EntryNotFoundError
+from oboromi_fs.paths import join, normalise
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from oboromi_fs.protocols import FileSystem, Storage
+    from oboromi_fs.protocols import FileSystem, PathType, Storage
 
 __all__ = ["Game"]
+
+_PARTS = ("romfs", "exefs", "manual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,27 @@ class Game:
     manual: FileSystem | None = None
     image: Storage | None = None
     where: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def within(cls, fs: FileSystem, path: PathType = "") -> Game:
+        """Return the title whose parts are the folders ``romfs``, ``exefs`` and ``manual`` of a file system, as far as they are there.
+
+        Args:
+            fs: An NCA, a title, an unpacked folder, or what else has such folders. It must stay open as long as the game is used.
+            path: The folder they are in.
+
+        Raises:
+            EntryNotFoundError: There is none of them.
+        """
+        from oboromi_fs.base import SubFs
+
+        at = normalise(path)
+        there = {entry.name for entry in fs.read_dir(at) if entry.kind == "directory"}
+        where = {part: join(at, part) for part in _PARTS if part in there}
+        if not where:
+            raise EntryNotFoundError(at or "/", f"has none of the folders {', '.join(_PARTS)}")
+        romfs, exefs, manual = (SubFs(fs, where[part]) if part in where else None for part in _PARTS)
+        return cls(romfs, exefs, manual, where=where)
 
     def updated(self, update: Game) -> Game:
         """Return what an update leaves: its ExeFS and whatever else it brings take the place of the base's, as a whole.

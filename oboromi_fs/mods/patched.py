@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.errors import CorruptError, OboromiFsError
 from oboromi_fs.mods.names import is_module
+from oboromi_fs.mods.patchorder import AppliedPatch
 from oboromi_fs.mods.yuzu import CARD
 from oboromi_fs.patches.applying import PatchedStorage, apply_patch
 from oboromi_fs.patches.buildids import build_id_of, name_problem, stem
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from oboromi_fs.patches.values import Patch, Record
     from oboromi_fs.protocols import Storage
 
-__all__ = ["PatchFile", "patch_files", "patched_file", "patched_modules"]
+__all__ = ["PatchFile", "PatchedModule", "patch_files", "patched_file", "patched_modules"]
 
 _MOST = 64 << 20
 _ENDINGS = (".ips", ".pchtxt")
@@ -115,7 +116,14 @@ def _read(shelf: Shelf, mod: Mod, path: str, dialect: Dialect) -> PatchFile | No
     return PatchFile(mod, path, build_id, patch)
 
 
-def patched_modules(shelf: Shelf, union: UnionFs, mods: Sequence[Mod], profile: str) -> dict[str, Storage | bytes]:
+class PatchedModule(NamedTuple):
+    """A module that patches act on: the result, and the patches in the order they are applied."""
+
+    result: Storage
+    patches: tuple[AppliedPatch, ...]
+
+
+def patched_modules(shelf: Shelf, union: UnionFs, mods: Sequence[Mod], profile: str) -> dict[str, PatchedModule]:
     """Return the modules of a merged ExeFS that patches act on, patched as they are read; by their names.
 
     Args:
@@ -128,10 +136,11 @@ def patched_modules(shelf: Shelf, union: UnionFs, mods: Sequence[Mod], profile: 
     if not patches or not union.exists("exefs"):
         return {}
     modules = dict(_modules(shelf, union))
-    files: dict[str, Storage | bytes] = {}
+    files: dict[str, PatchedModule] = {}
     used: set[str] = set()
     for name, module in modules.items():
         records: list[Record] = []
+        acting: list[AppliedPatch] = []
         for each in patches:
             if build_id_of(each.build_id) != module.module_id.ljust(32, b"\0"):
                 continue
@@ -139,10 +148,13 @@ def patched_modules(shelf: Shelf, union: UnionFs, mods: Sequence[Mod], profile: 
             applied = apply_patch(each.patch, module.image.size, protected=module.protected, dialect=dialect_of(profile))
             for remark in applied.remarks:
                 shelf.tell("lost", each.path, f"{name}: {remark}", each.mod, ignored=applied.dropped)
-            records += applied.records
+            if applied.records:
+                acting.append(AppliedPatch(each.mod.name, each.path, tuple(applied.records)))
+                records += applied.records
         if records:
             size = module.image.size
-            files[name] = DeferredStorage(size, partial(patched_module, module, records), "Patched", "patched")
+            result = DeferredStorage(size, partial(patched_module, module, records), "Patched", "patched")
+            files[name] = PatchedModule(result, tuple(acting))
     for each in patches:
         if each.path not in used:
             there = ", ".join(f"{name} is {_shown(module)}" for name, module in modules.items()) or "the title has none"

@@ -45,7 +45,7 @@ class Shelf:
 
     def where(self, path: str) -> str:
         """Return a path below the root as reports name it."""
-        return join(self.path, path) if self.path else path
+        return (join(self.path, path) if path else self.path.rstrip("/") or self.path) if self.path else path
 
     def folder(self, path: str) -> FileSystem:
         """Return a folder as a file system of its own: of the host where it is one, whose layers are listed in bulk."""

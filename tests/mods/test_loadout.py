@@ -13,10 +13,27 @@ from oboromi_fs import MemoryFs, MemoryStorage, NspArchive, RomFs
 from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.executables import Nso
 from oboromi_fs.mods.game import Game
+from oboromi_fs.mods.loadout import load
+from oboromi_fs.mods.patchorder import AppliedPatch, overwritten
 from oboromi_fs.mods.profiles import PROFILES
 from oboromi_fs.patches.ips import encode_ips
 from oboromi_fs.patches.values import Record
-from tests.mods.trees import BUILD, BUILD_TEXT, LOWER, PLACES, UPPER, contents, game, image_of, loaded, module, partition, told, tree
+from tests.mods.trees import (
+    BUILD,
+    BUILD_TEXT,
+    LOWER,
+    PLACES,
+    UPPER,
+    contents,
+    game,
+    image_of,
+    installed,
+    loaded,
+    module,
+    partition,
+    told,
+    tree,
+)
 
 if TYPE_CHECKING:
     from oboromi_fs.mods.loadout import Loadout
@@ -342,3 +359,65 @@ def test_the_merged_image_is_what_the_model_says(name: str, base: dict[str, byte
     for mod in mods if name == "plain" else reversed(mods):
         expected |= mod
     assert romfs(loaded(name, tree(root), game(base))) == expected
+
+
+def test_explain_lists_the_patches_of_a_module_in_the_order_they_are_applied() -> None:
+    base = f"load/{UPPER}"
+    first, second = encode_ips([Record(0x100, b"12345678")]), encode_ips([Record(0x104, b"ABCD"), Record(0x110, b"E", 4)])
+    root = tree({f"{base}/a/exefs/{BUILD_TEXT}.ips": first, f"{base}/z/exefs/{BUILD_TEXT}.ips": second})
+    found = loaded("yuzu", root)
+    ruling = found.explain("exefs/main")
+    assert [(each.patch.mod, each.patch.path, each.written, each.lost) for each in ruling.patches] == [
+        ("a", f"{base}/a/exefs/{BUILD_TEXT}.ips", 8, 4),
+        ("z", f"{base}/z/exefs/{BUILD_TEXT}.ips", 8, 0),
+    ]
+    assert ruling.to_json()["patches"][1] == {
+        "mod": "z",
+        "path": f"{base}/z/exefs/{BUILD_TEXT}.ips",
+        "records": 2,
+        "bytes": 8,
+        "overwritten": 0,
+    }
+    assert found.explain("exefs/sdk").patches == ()
+    layer = found.union.layers[-1]
+    assert layer.name == "patches of a, z"
+    assert found.union.read_bytes("exefs/main")[0x100:0x108] == b"1234ABCD"
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), max_size=5), max_size=5))
+def test_overwritten_bytes_are_those_a_later_patch_writes(given_patches: list[list[tuple[int, int]]]) -> None:
+    patches = [AppliedPatch(f"{n}", "", tuple(Record(at, b"x", size) for at, size in runs)) for n, runs in enumerate(given_patches)]
+    sets = [{at + k for at, size in runs for k in range(size)} for runs in given_patches]
+    expected = [(len(each), len(each & set().union(*sets[n + 1 :]))) for n, each in enumerate(sets)]
+    assert [(each.written, each.lost) for each in overwritten(patches)] == expected
+
+
+def test_a_path_that_names_no_part_is_looked_for_in_each() -> None:
+    found = loaded("yuzu", tree({f"{PLACES['yuzu']}/romfs/new": b"x"}))
+    assert (found.find("new"), found.find("/main"), found.find("nothing"), found.find("romfs/new")) == (
+        "romfs/new",
+        "exefs/main",
+        "nothing",
+        "romfs/new",
+    )
+    assert found.explain("a.txt").explanation.key == "romfs/a.txt"
+
+
+def test_a_title_is_taken_from_the_folders_of_any_file_system() -> None:
+    whole = MemoryFs({"t/romfs/a": b"1", "t/exefs/main": module(), "t/control/x": b""})
+    found = Game.within(whole, "t")
+    assert found.manual is None
+    assert found.romfs is not None
+    assert found.romfs.storage("a")[:].tobytes() == b"1"
+    assert dict(found.where) == {"romfs": "t/romfs", "exefs": "t/exefs"}
+    with pytest.raises(FileNotFoundError, match="has none of the folders romfs, exefs, manual"):
+        Game.within(whole)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_is_mixed_up_is_told(place: int) -> None:
+    root = tree({})
+    right: list[object] = [root, installed("yuzu", root), game()]
+    right[place] = "sd" if place == 0 else root
+    with pytest.raises(TypeError, match=("root is a file system", "installed is what a profile finds", "game is a Game")[place]):
+        load(*right)  # type: ignore[arg-type]  # On purpose.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from oboromi_fs.cli.overlay.stacking import Overlay
     from oboromi_fs.cli.session import Session
     from oboromi_fs.mods.loadout import Ruling
+    from oboromi_fs.mods.patchorder import Overwritten
     from oboromi_fs.overlay import Explanation, Provider
     from oboromi_fs.overlay.semantic import SemanticConflict
 
@@ -47,7 +48,7 @@ def run_explain(session: Session, options: argparse.Namespace) -> int:
     if found.winner is None and not found.hidden:
         overlay.finish()
         unknown = EntryNotFoundError(options.path, "no layer has this path")
-        raise missing(overlay.union, options.path, unknown, given=bool(options.layers))
+        raise missing(overlay.union, options.path, unknown, given=bool(options.layers), parts=overlay.parts)
     overlay.tell_spellings(found.chain)
     kind = overlay.union.metadata(path).kind if found.winner is not None else None
     ruling = overlay.loadout.explain(path) if overlay.loadout is not None else None
@@ -87,7 +88,17 @@ def _ruled(overlay: Overlay, ruling: Ruling, kind: str | None) -> Branch:
         for branch, decided in zip(tree.children, decisions, strict=True):
             if decided is not None:
                 branch.label += f": {decided.text} ({decided.profile}: {decided.rule})"
+    if ruling.patches:
+        several = len(ruling.patches) > 1
+        title = "patches, in the order they are applied: where two write a byte, the later wins" if several else "patch"
+        tree.children = [*tree.children, Branch(title, [Branch(_acting(each)) for each in ruling.patches])]
     return tree
+
+
+def _acting(each: Overwritten) -> str:
+    mod, path, records = each.patch
+    lost = f", {each.lost} of them written again by later patches" if each.lost else ""
+    return f"{printable(mod)} ({printable(path)}): {plural(len(records), 'records')}, {plural(each.written, 'bytes')}{lost}"
 
 
 def _where(overlay: Overlay, provider: Provider) -> str:

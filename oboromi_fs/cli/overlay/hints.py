@@ -10,6 +10,8 @@ from oboromi_fs.overlay.keys import fold_case
 from oboromi_fs.paths import join, normalise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oboromi_fs.overlay import UnionFs
 
 __all__ = ["REASONS", "missing"]
@@ -23,7 +25,7 @@ REASONS = {
 """What hides a version of a path, as it is told."""
 
 
-def missing(union: UnionFs, path: str, error: EntryNotFoundError, *, given: bool) -> EntryNotFoundError:
+def missing(union: UnionFs, path: str, error: EntryNotFoundError, *, given: bool, parts: Sequence[str] = ()) -> EntryNotFoundError:
     """Return the error for a path that the merged view lacks, with what helps.
 
     Args:
@@ -31,6 +33,7 @@ def missing(union: UnionFs, path: str, error: EntryNotFoundError, *, given: bool
         path: The path, as the user gave it.
         error: What is known of it so far.
         given: Whether layers were given one by one, so that the path may have been meant as one of them.
+        parts: Folders that the path may have been meant to be in.
     """
     canonical = normalise(path)
     explained = union.explain(canonical)
@@ -38,6 +41,10 @@ def missing(union: UnionFs, path: str, error: EntryNotFoundError, *, given: bool
         by = explained.hidden[-1]
         return EntryNotFoundError(path, f"no such path (hidden by {REASONS[by.reason]} in {union.layers[by.by].name!r})")
     spelled = _other_case(union, canonical)
+    for part in () if spelled else parts:
+        spelled = spelled or _other_case(union, join(part, canonical))
+    if spelled and parts:
+        return EntryNotFoundError(path, f"no such path (there is {spelled!r})")
     if spelled:
         return EntryNotFoundError(path, f"no such path (there is {spelled!r}: --case fold takes any case, find-file looks for it)")
     if given and os.path.lexists(path):

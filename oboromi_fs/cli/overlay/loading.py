@@ -13,12 +13,13 @@ from oboromi_fs.cli.overlay.stacking import Overlay, open_overlay, stack_argumen
 from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError
 from oboromi_fs.jobs.modstack import open_mods
 from oboromi_fs.mods.titleids import parse_title_id
-from oboromi_fs.paths import join, normalise
+from oboromi_fs.paths import normalise
 
 if TYPE_CHECKING:
     import argparse
 
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.mods.loadout import Loadout
 
 __all__ = ["exefs_arguments", "open_with_mods", "run_exefs", "title_of"]
 
@@ -61,17 +62,11 @@ def open_with_mods(session: Session, options: argparse.Namespace) -> Overlay:
         session.keep(fs)
     _tell(overlay, options.mods)
     path = getattr(options, "path", None)
-    if isinstance(path, str) and path:
-        options.path = _in_romfs(overlay, path)
+    if isinstance(path, str) and path and overlay.loadout is not None:
+        found = overlay.loadout.find(path)
+        if found != normalise(path):
+            options.path = found
     return overlay
-
-
-def _in_romfs(overlay: Overlay, path: str) -> str:
-    """A path that names no part of the title, as one of its RomFS."""
-    canonical = normalise(path)
-    inner = join("romfs", canonical)
-    first = canonical.partition("/")[0]
-    return inner if first not in ("romfs", "exefs", "manual") and canonical and overlay.union.exists(inner) else path
 
 
 def _tell(overlay: Overlay, root: str) -> None:
@@ -90,8 +85,23 @@ def _tell(overlay: Overlay, root: str) -> None:
         title = f"{loadout.installed.title_id:016x}"
         hint = f"`oboromi mods {root} --title {title} --profile {loadout.profile}` tells why"
         console.warn(f"{loadout.profile} passes over {plural(others, 'things')} in {root}: {hint}")
+    _tell_of_the_game(overlay, loadout)
     if not loadout.installed.mods:
         console.warn(f"{loadout.profile} finds no mods for {loadout.installed.title_id:016x} in {root}")
+
+
+def _tell_of_the_game(overlay: Overlay, loadout: Loadout) -> None:
+    """Say which part of the game mods are laid over nothing for."""
+    console, base = overlay.session.console, overlay.session.base
+    if base is None:
+        if loadout.roles:
+            console.warn("the game is not given (--base): this is of the mods alone, and patches of modules act on nothing")
+        return
+    games = {layer.at for layer in loadout.union.layers if loadout.roles[layer.name] == "game"}
+    touched = {part for part, active in (("romfs", loadout.romfs_active), ("exefs", loadout.exefs_active)) if active}
+    for part in sorted(touched - games):
+        name = {"romfs": "RomFS", "exefs": "ExeFS"}[part]
+        console.warn(f"{base} has no {name}: what mods have of it is all there is of it")
 
 
 def exefs_arguments(parser: argparse.ArgumentParser) -> None:

@@ -118,6 +118,15 @@ class Overlay:
         for broken in self.stack.broken:
             session.console.warn(f"layer {broken.layer.label!r} is left out: {line(broken.error)}")
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Folders of the merged view that paths may be meant to be in: the parts of a title that tools load mods for."""
+        if self.loadout is None:
+            return ()
+        from oboromi_fs.mods.loadout import PARTS
+
+        return PARTS
+
     def place(self, path: str) -> Location:
         """Return a place in the merged view; paths go on inside containers there.
 
@@ -133,9 +142,8 @@ class Overlay:
         except EntryNotFoundError as error:
             from oboromi_fs.cli.overlay.hints import missing
 
-            raise missing(
-                self.union, path, error, given=any(layer.from_here or not self.spec.source for layer in self.spec.layers)
-            ) from None
+            given = self.loadout is None and any(layer.from_here or not self.spec.source for layer in self.spec.layers)
+            raise missing(self.union, path, error, given=given, parts=self.parts) from None
         return Location(nested, canonical, path or "/", "")
 
     def folder(self, path: str) -> Location:
