@@ -14,6 +14,7 @@ from oboromi_fs.errors import (
     EntryNotFoundError,
     IsADirectoryEntryError,
     LayerError,
+    MissingBaseError,
     MissingKeyError,
     NotADirectoryEntryError,
     OboromiFsError,
@@ -59,6 +60,8 @@ def exit_code(error: BaseException) -> int:
 
 def line(error: BaseException) -> str:
     """Return an error as one line of text."""
+    if isinstance(error, MissingBaseError):
+        return f"{error} (--base PATH)"
     if isinstance(error, OboromiFsError | UsageError):
         return str(error) or type(error).__name__
     if isinstance(error, OSError):
