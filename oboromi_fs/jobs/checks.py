@@ -78,6 +78,15 @@ class State:
     lock: threading.Lock = field(default_factory=threading.Lock)
     done: int = 0
     total: int = 0
+    digests: dict[str, Digest] = field(default_factory=dict)
+
+    def digest(self, label: str, storage: Storage) -> Digest:
+        """Return the SHA-256 of a whole file, to be computed once for all who ask; its bytes are counted as planned."""
+        found = self.digests.get(label)
+        if found is None:
+            found = self.digests[label] = Digest(label, storage, self)
+            self.total += storage.size
+        return found
 
     def advance(self, count: int, path: str) -> None:
         """Count bytes done, and tell; raise Cancelled where the work is to stop."""

@@ -1,0 +1,130 @@
+"""What can be checked of the records of content metas: whether the NCAs they list are there, as listed, and of their title."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oboromi_formats.cnmt import RecordType
+from oboromi_fs.backends.nca import Nca
+from oboromi_fs.contents import ContentMeta, record_type_name
+from oboromi_fs.errors import OboromiFsError
+from oboromi_fs.jobs.checks import Check, Digest, State, Status, Step, Task, failure, now
+from oboromi_fs.jobs.titleids import of_one_title
+from oboromi_fs.paths import join
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oboromi_fs._extents import PartitionArchive
+    from oboromi_fs.opening import Opener
+    from oboromi_fs.tickets import Ticket
+
+__all__ = ["RecordChecks"]
+
+
+class RecordChecks:
+    """Compares each CNMT's records with the NCAs that lie in the same package.
+
+    Args:
+        opener: How NCAs are opened.
+        tickets_of: Gives the lookup of tickets in an archive.
+        state: What the tasks share.
+    """
+
+    def __init__(self, opener: Opener, tickets_of: Callable[[PartitionArchive], Callable[[bytes], Ticket | None]], state: State) -> None:
+        self.opener = opener
+        self.tickets_of = tickets_of
+        self.state = state
+
+    def steps(self, archives: dict[str, PartitionArchive], complete: list[str]) -> list[Step]:
+        """Compare each CNMT's records with the NCAs that lie in the same package.
+
+        Args:
+            archives: The archives of the package, by what to call them.
+            complete: Those that should hold what their CNMTs list; the other partitions of a card hold metas without contents.
+        """
+        steps: list[Step] = []
+        members = {name: (label, archive) for label, archive in archives.items() for name in archive.members}
+        seen: set[bytes] = set()
+        for label, archive in archives.items():
+            for name in archive.members:
+                if not name.lower().endswith(".cnmt.nca"):
+                    continue
+                below = join(label, name)
+                try:
+                    nca = self.opener.container(archive.storage(name), name, tickets=self.tickets_of(archive))
+                    if not isinstance(nca, Nca):
+                        continue
+                    meta = ContentMeta.of_nca(nca)
+                except OboromiFsError as wrong:
+                    steps.append(now(failure(below, "CNMT", wrong)))
+                    continue
+                if meta.data in seen:  # Cards carry copies of one meta in several partitions.
+                    continue
+                seen.add(meta.data)
+                steps.append(self._records(below, meta, members, complete=label in complete))
+                steps += self._title(below, meta, nca, members)
+        return steps
+
+    def _title(self, label: str, meta: ContentMeta, own: Nca, members: dict[str, tuple[str, PartitionArchive]]) -> list[Step]:
+        """Whether the NCAs that a CNMT lists, and the one it is in, are of its title; told where they are not."""
+        ids = {label: own.header.program_id}
+        for record in meta.records:
+            name = f"{record.content_id.hex()}.nca"
+            where, archive = members.get(name, ("", None))
+            try:
+                nca = self.opener.container(archive.storage(name), name) if archive is not None else None
+            except OboromiFsError:  # That it cannot be read is told where it is looked into.
+                continue
+            if isinstance(nca, Nca):
+                ids[join(where, name)] = nca.header.program_id
+        return [
+            now(Check(below, "CNMT title id", "failed", f"of {meta.title}: the NCA's header says {program_id:016x}, another title"))
+            for below, program_id in ids.items()
+            if not of_one_title(meta.header.title_id, program_id)
+        ]
+
+    def _records(self, label: str, meta: ContentMeta, members: dict[str, tuple[str, PartitionArchive]], *, complete: bool) -> Step:
+        expected: list[tuple[str, Digest, bytes]] = []
+        checks: list[Check] = []
+        tasks: list[Task] = []
+        what, title = "CNMT record", meta.title
+        for record in meta.records:
+            stem = record.content_id.hex()
+            found = next((name for name in (f"{stem}.nca", f"{stem}.cnmt.nca") if name in members), None)
+            if found is None:
+                if f"{stem}.ncz" in members:
+                    checks.append(Check(label, what, "skipped", f"of {title}: {stem}.ncz is compressed, which is not supported yet"))
+                elif record.type == RecordType.DELTA_FRAGMENT:
+                    checks.append(Check(label, what, "note", f"of {title}: delta fragment {stem}.nca is listed and not there, as is usual"))
+                else:
+                    status: Status = "failed" if complete else "note"
+                    checks.append(
+                        Check(label, what, status, f"of {title}: {record_type_name(record.type)} {stem}.nca is listed and not there")
+                    )
+                continue
+            where, archive = members[found]
+            below = join(where, found)
+            size = archive.member(found).size
+            if record.size != size:
+                checks.append(Check(below, what, "failed", f"of {title}: the record says {record.size:#x} bytes, the file has {size:#x}"))
+                continue
+            try:
+                digest = self.state.digest(below, archive.storage(found))
+            except OboromiFsError as wrong:
+                checks.append(failure(below, what, wrong))
+                continue
+            expected.append((below, digest, record.hash))
+            tasks.append(digest.run)
+
+        def finish(results: list[list[Check] | bytes]) -> list[Check]:
+            done = list(checks)
+            for (below, digest, want), got in zip(expected, results, strict=True):
+                if isinstance(got, list):
+                    continue  # Reading failed; the name check has said so.
+                good = got == want
+                detail = f"of {title}" if good else f"of {title}: the file's hash is {got.hex()}, the record says {want.hex()}"
+                done.append(Check(below, what, "ok" if good else "failed", detail, size=digest.size))
+            return done
+
+        return Step(tasks, finish)
