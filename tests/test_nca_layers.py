@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oboromi_fs import (
+    ClosedError,
     CorruptError,
     FormatError,
     IntegrityError,
@@ -85,6 +86,22 @@ def test_the_command_takes_the_base() -> None:
     assert checked.code == 0
     assert any(line.startswith("ok") and "hash tree" in line for line in checked.lines)
     assert oboromi(*words, "stat", f"{update_nca}/romfs/c", "--base", base_nca, "--json").json["stored"] == "patched"
+
+
+def test_a_base_without_the_title_is_named() -> None:
+    update_nca = str(BKTR / "update.nca")
+    found = oboromi("--keys", str(KEYS), "ls", f"{update_nca}/romfs", "--base", update_nca)
+    assert found.code == 3
+    assert found.message.endswith(f"the base, 0100abcd00010000: there is none in {update_nca}")
+
+
+def test_the_base_is_closed_with_what_was_opened_over_it() -> None:
+    with open_fs(BKTR / "update.nca", KEYS, base=BKTR / "base.nca") as fs:
+        image = fs.storage("romfs/c")
+        assert image[:1].nbytes == 1
+    with pytest.raises(ClosedError):
+        image[20_000:20_001]
+    assert fs.opener._base_place is None
 
 
 def test_a_base_of_another_title_is_refused() -> None:

@@ -134,6 +134,10 @@ class FileSystemBase(ABC):
             if any(glob.matches(inner) for glob in globs):
                 yield inner
 
+    def own(self, *closed: Any) -> None:
+        """Close more with this file system: anything that has ``close``."""
+        self._owned += closed
+
     def close(self) -> None:
         """Close what this file system opened itself. Views that live stay valid; its storages and streams raise ClosedError."""
         while self._owned:

@@ -61,7 +61,7 @@ def exit_code(error: BaseException) -> int:
 def line(error: BaseException) -> str:
     """Return an error as one line of text."""
     if isinstance(error, MissingBaseError):
-        return f"{error} (--base PATH)"
+        return f"{error} (--base PATH)" if error.problem.endswith("give the base as well") else str(error)
     if isinstance(error, OboromiFsError | UsageError):
         return str(error) or type(error).__name__
     if isinstance(error, OSError):

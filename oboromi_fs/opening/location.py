@@ -136,7 +136,8 @@ def open_fs(
         path: A host path that may go on inside containers; or a Storage.
         keys: A KeySet, a key file or several, or a mapping of names to hex text. None looks in the default places, when a key is needed.
         access: How host files are opened, see :class:`oboromi_fs.file.File`.
-        base: Path of the title that an update changes: a package, a card, an NCA, or a folder of NCAs.
+        base: Path of the title that an update changes: a package, a card, an NCA, or a folder of NCAs. It is opened with the first update,
+            and closed with the result.
 
     Raises:
         EntryNotFoundError: No such path.
@@ -154,8 +155,11 @@ def open_fs(
         container = opener.container(path)
         if container is None:
             raise NotThisFormatError("none of the known containers", what="storage")
-        return NestedFs(container, opener)
-    return open_location(locate(path, opener=opener))
+        return NestedFs(container, opener, owned=[opener])
+    fs = open_location(locate(path, opener=opener))
+    if base is not None:
+        fs.own(opener)
+    return fs
 
 
 def open_location(place: Location) -> NestedFs:

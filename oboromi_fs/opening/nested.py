@@ -62,7 +62,7 @@ class NestedFs(FileSystemBase):
         fs: FileSystem,
         opener: Opener | None = None,
         *,
-        owned: Iterable[FileSystemBase | File] = (),
+        owned: Iterable[FileSystemBase | File | Opener] = (),
         beside: Callable[[], FileSystem] | None = None,
     ) -> None:
         super().__init__(owned=owned)

@@ -138,6 +138,8 @@ class Opener:
         if self._base_place is None:
             self._base_place = locate(self._base, opener=Opener(self.keys, access=self.access))
         base = base_of(nca, self._base_place)
+        if base is None:
+            nca.base_note = f"there is none in {self._base}"
         return nca if base is None else nca.with_base(base)
 
     def close(self) -> None:

@@ -55,6 +55,8 @@ class Nca(FileSystemBase):
 
     Attributes:
         header: The header, in the clear.
+        base: The NCA that patch sections are laid over.
+        base_note: Why there is none, where whoever opened the archive looked for one.
         sections: The sections that exist, by slot. A section with a damaged entry or FS header is among them, with its ``fault``.
 
     Raises:
@@ -80,6 +82,7 @@ class Nca(FileSystemBase):
         self.keys = KeySet.of(keys)
         self._tickets = tickets
         self.base = base
+        self.base_note = ""
         self._key_area: bytes | None = None
         clear, self.encrypted_header = read_header(storage, self.keys)
         self.header: NcaHeader = decode_bytes(NCA_HEADER, clear[: NCA_HEADER.size])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from oboromi_fs.protocols import Storage
     from oboromi_fs.storage.buckets import Buckets
 
-__all__ = ["check_patch_info", "decompressed", "patched", "patched_body", "sparse_body"]
+__all__ = ["check_patch_info", "decompressed", "patched", "patched_alone", "patched_body", "sparse_body", "sparse_is_empty"]
 
 _INDIRECT_HEADER, _CTR_EX_HEADER, _SPARSE_HEADER, _COMPRESSED_HEADER = 0x110, 0x130, 0x158, 0x188
 """Where the headers of trees lie in an FS header."""
@@ -46,6 +46,11 @@ def _wrong(section: NcaSection, problem: str, at: int, field: str) -> FormatErro
     return error(CorruptError, problem, what=section.what, storage=section.nca.raw, offset=offset, field=field)
 
 
+def sparse_is_empty(section: NcaSection) -> bool:
+    """Whether nothing of a sparse section was kept: its tree has no entries."""
+    return not any(section.header.sparse_info.bucket_header[8:12])
+
+
 def sparse_body(section: NcaSection, key: bytes) -> Storage:
     """Return the encrypted body of a sparse section, as long as the section: what was taken out reads as zeros.
 
@@ -62,7 +67,7 @@ def sparse_body(section: NcaSection, key: bytes) -> Storage:
     if stop + info.bucket_size > raw.size:
         problem = f"its data and table end at {stop + info.bucket_size:#x}, the NCA at {raw.size:#x}: the file is truncated"
         raise _wrong(section, problem, 0x148, "sparse_info")
-    if not any(info.bucket_header[8:12]):  # No entries: nothing was kept.
+    if sparse_is_empty(section):
         return FilledStorage(section.size)
     upper = section.header.secure_value.to_bytes(4, "big") + (info.generation << 16).to_bytes(4, "big")
     table = AesCtrStorage(raw.window(stop, stop + info.bucket_size), key, upper, stop)
@@ -129,11 +134,28 @@ def patched(section: NcaSection, body: Storage) -> Storage:
         MissingBaseError: There is no base, and the patch takes bytes from one.
         CorruptError: The table is damaged, or names bytes that its sources do not have.
     """
-    info = section.header.patch_info
-    table = body.window(info.indirect_offset, info.indirect_offset + info.indirect_size)
-    buckets = _tree(section, table, INDIRECT_ENTRY, info.indirect_header, _INDIRECT_HEADER, "indirect")
+    buckets = _indirect(section, body)
     base = _base_section(section, needed=bool((buckets.rows["source"] == 0).any()))
     return IndirectStorage(buckets, (base, body), what=f"{section.what} indirect tree")
+
+
+def patched_alone(section: NcaSection, body: Storage) -> IndirectStorage:
+    """Return a patch section without its base, whose bytes read as zeros; source 1 is the patch itself.
+
+    Args:
+        section: The section.
+        body: Its bytes, in the clear.
+
+    Raises:
+        CorruptError: The table is damaged, or names bytes that the patch does not have.
+    """
+    return IndirectStorage(_indirect(section, body), (None, body), what=f"{section.what} indirect tree")
+
+
+def _indirect(section: NcaSection, body: Storage) -> Buckets:
+    info = section.header.patch_info
+    table = body.window(info.indirect_offset, info.indirect_offset + info.indirect_size)
+    return _tree(section, table, INDIRECT_ENTRY, info.indirect_header, _INDIRECT_HEADER, "indirect")
 
 
 def _base_section(section: NcaSection, *, needed: bool) -> Storage:
@@ -144,7 +166,8 @@ def _base_section(section: NcaSection, *, needed: bool) -> Storage:
     base = section.nca.base
     if base is None:
         title = section.nca.header.program_id
-        problem = f"is a patch, which holds only what differs from the base, {title & ~0x800:016x}: give the base as well"
+        problem = f"is a patch, which holds only what differs from the base, {title & ~0x800:016x}: "
+        problem += section.nca.base_note or "give the base as well"
         raise error(MissingBaseError, problem, what=section.what, storage=section.nca.raw, offset=0x400 + UNIT * section.index + 0x100)
     found = base.sections.get(section.index)
     return empty if found is None else found.decrypted()
