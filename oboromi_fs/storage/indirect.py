@@ -117,6 +117,19 @@ class IndirectStorage(StorageBase):
                 joined.append((start, stop))
         return joined
 
+    def covered(self, source: int) -> list[tuple[int, int]]:
+        """Return the ranges of this storage that come from a source, as first byte and the one behind the last, ascending and joined."""
+        starts = self._starts.tolist()
+        joined: list[tuple[int, int]] = []
+        for where, start, stop in zip(self._where, starts, starts[1:], strict=False):
+            if where != source:
+                continue
+            if joined and start == joined[-1][1]:
+                joined[-1] = (joined[-1][0], stop)
+            else:
+                joined.append((start, stop))
+        return joined
+
     def _run(self, offset: int) -> tuple[int, int]:
         """The run that holds a byte, and where the byte is in its source."""
         index = int(self._starts.searchsorted(offset, "right")) - 1

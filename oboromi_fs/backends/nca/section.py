@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from oboromi_formats.hashtree import HIERARCHICAL_SHA256, IVFC
 from oboromi_formats.nca import Encryption, FsHeader, HashType
 from oboromi_fs._decode import decode_bytes, error
 from oboromi_fs.backends.nca.header import UNIT
-from oboromi_fs.backends.nca.layers import check_patch_info, decompressed, patched, patched_body, sparse_body
+from oboromi_fs.backends.nca.layers import check_patch_info, decompressed, patched, patched_alone, patched_body, sparse_body
 from oboromi_fs.errors import (
     CorruptError,
     FormatError,
@@ -19,13 +19,18 @@ from oboromi_fs.errors import (
 )
 from oboromi_fs.storage.ctr import AesCtrStorage
 from oboromi_fs.storage.hashed import HierarchicalSha256Storage, IvfcStorage
+from oboromi_fs.storage.indirect import IndirectStorage
 from oboromi_fs.storage.xts import AesXtsStorage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oboromi_fs.backends.nca.archive import Nca
     from oboromi_fs.protocols import Storage
 
 __all__ = ["NcaSection"]
+
+T = TypeVar("T")
 
 _MASTER_CHECK_LIMIT = 1 << 20
 """Hash tables up to this size are checked when a section is opened, which tells a wrong key from a damaged file. In bytes."""
@@ -169,7 +174,7 @@ class NcaSection:
                 (AesXtsStorage(raw, key), "XTS sectors count from the section's start"),
             ]
         elif kind in _COUNTED:
-            candidates = [(self._counted(key), note) for key, note in self.nca.content_keys()]
+            candidates = self._readable(self._counted)
         else:
             self._unsupported(f"has encryption type {kind}", "encryption")
         # One candidate needs no test here; of several, the first whose hash tree agrees, or the likeliest if none does.
@@ -178,17 +183,66 @@ class NcaSection:
         self.notes = [note] if note else []  # Two threads may both come here: they find the same.
         return storage
 
+    def _readable(self, read: Callable[[bytes], T]) -> list[tuple[T, str]]:
+        """What is made of the section by each key it may have, but for those that its tables are damaged under."""
+        found: list[tuple[T, str]] = []
+        problem: CorruptError | None = None
+        for key, note in self.nca.content_keys():
+            try:
+                found.append((read(key), note))
+            except CorruptError as wrong:
+                problem = problem or wrong
+        if problem is not None and not found:
+            raise problem
+        return found
+
     def _counted(self, key: bytes) -> Storage:
         """The section in the clear, by a key of AES-CTR: a sparse body filled up, a patch laid over its base."""
-        header = self.header
-        skips = header.encryption in (Encryption.AES_CTR_SKIP_LAYER_HASH, Encryption.AES_CTR_EX_SKIP_LAYER_HASH)
-        region = self._data_region() if skips else None
-        plain_until = min(region[0], self.size) if region is not None else 0
-        body = sparse_body(self, key) if self.is_sparse else self.raw
         if self.is_patch:
-            return patched(self, patched_body(self, body, key, plain_until=plain_until))
+            return patched(self, self._patch_body(key))
+        header = self.header
         upper = header.secure_value.to_bytes(4, "big") + header.generation.to_bytes(4, "big")
-        return AesCtrStorage(body, key, upper, self.start, plain_until=plain_until)
+        return AesCtrStorage(self._body(key), key, upper, self.start, plain_until=self._plain_until())
+
+    def _body(self, key: bytes) -> Storage:
+        """The section as it is stored, what was thinned out filled with zeros."""
+        return sparse_body(self, key) if self.is_sparse else self.raw
+
+    def _patch_body(self, key: bytes) -> Storage:
+        return patched_body(self, self._body(key), key, plain_until=self._plain_until())
+
+    def _plain_until(self) -> int:
+        """Where the encryption begins: behind the hash layers, in the variants that leave these plain."""
+        if self.header.encryption not in (Encryption.AES_CTR_SKIP_LAYER_HASH, Encryption.AES_CTR_EX_SKIP_LAYER_HASH):
+            return 0
+        region = self._data_region()
+        return min(region[0], self.size) if region is not None else 0
+
+    def in_parts(self) -> tuple[Storage, list[tuple[int, int]]]:
+        """Return the section in the clear as far as it is there, and the ranges that are: of a patch without its base, and of a sparse one.
+
+        What is not there reads as zeros. Of any other section everything is there. Ranges are given as first byte and the one behind the
+        last.
+
+        Raises:
+            MissingKeyError: Its key is absent.
+            CorruptError: A table of the section is damaged.
+            UnsupportedError: The encryption is unknown.
+        """
+        if self.is_patch and self.nca.base is None:
+            if self.fault is not None:
+                raise self.fault.with_traceback(None)
+            check_patch_info(self, self.size)
+            if self.header.encryption == Encryption.NONE:
+                alone = patched_alone(self, self.raw)
+            else:
+                alone = self._readable(lambda key: patched_alone(self, self._patch_body(key)))[0][0]
+            return alone, alone.covered(1)
+        section = self.decrypted()
+        if self.is_patch or not self.is_sparse:
+            return section, [(0, section.size)]
+        (body,) = section.sources
+        return section, body.covered(0) if isinstance(body, IndirectStorage) else []
 
     def _unsupported(self, problem: str, field: str) -> NoReturn:
         at = 0x400 + UNIT * self.index
@@ -236,13 +290,14 @@ class NcaSection:
             self._unsupported(f"has hash type {kind}", "hash_type")
         return None
 
-    def hash_layer(self, *, check: bool = True) -> HierarchicalSha256Storage | IvfcStorage | None:
+    def hash_layer(self, *, check: bool = True, over: Storage | None = None) -> HierarchicalSha256Storage | IvfcStorage | None:
         """Return the hash-checked image of the file system; None where the section has no hashes.
 
         Args:
             check: Verify what is read against the hash tree, block by block.
+            over: The section in the clear, where it is not to be :meth:`decrypted`.
         """
-        return self._hash_layer(self.decrypted(), check=check)
+        return self._hash_layer(self.decrypted() if over is None else over, check=check)
 
     def image(self, *, check: bool = False) -> Storage:
         """Return the file-system image in the section: a PFS0 or a RomFS.
