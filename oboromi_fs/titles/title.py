@@ -1,0 +1,411 @@
+"""A title as one file system: base, update, add-on content and mods, whatever they are stored in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_formats.cnmt import RecordType
+from oboromi_fs.backends.host import HostFs
+from oboromi_fs.base import FileSystemBase, SubFs
+from oboromi_fs.errors import EntryNotFoundError, FormatError
+from oboromi_fs.mods.game import Game
+from oboromi_fs.opening import Opener
+from oboromi_fs.overlay import Layer, UnionFs
+from oboromi_fs.titles.bodies import Contents, first_tree
+from oboromi_fs.titles.found import Issue
+from oboromi_fs.titles.grouping import choose, families, family_of, ticket_issues
+from oboromi_fs.titles.places import find_places
+from oboromi_fs.titles.scanning import look_into
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from oboromi_formats.nacp import Language
+    from oboromi_fs.metadata.nacp import Nacp
+    from oboromi_fs.mods.loadout import Loadout
+    from oboromi_fs.mods.values import Notice
+    from oboromi_fs.opening import KeysType
+    from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
+    from oboromi_fs.titles.bodies import Body
+    from oboromi_fs.titles.found import FoundMeta
+    from oboromi_fs.titles.grouping import Chosen
+    from oboromi_fs.titles.program import LoadedProgram
+
+__all__ = ["Title", "open_title"]
+
+_WHOLE = {RecordType.CONTROL: "control", RecordType.HTML_DOCUMENT: "manual", RecordType.LEGAL_INFORMATION: "legal"}
+"""Contents that are one tree each, and where that is."""
+_MODDED = ("romfs", "exefs", "manual")
+
+
+class ModRoot(NamedTuple):
+    """A folder that mods are kept in: it, its path as the user wrote it, and whether the user said that mods are in it."""
+
+    fs: FileSystem
+    path: str
+    named: bool
+
+
+class Title(FileSystemBase):
+    """One title: ``exefs/ romfs/ logo/ control/ manual/ legal/`` of its program, ``addons/<id>/`` of add-on content, as far as there is.
+
+    A title of several programs has the first at the root, and the others in ``programs/<index>/``. An update is laid over the base, and
+    mods over that; nothing is decrypted before it is read but what tells which sections and files there are. See :func:`open_title`.
+
+    Args:
+        chosen: The base, the update and the add-on content.
+        contents: What opens them; closed with the title.
+        mods: Folders with mods, the weakest first.
+        profile: Name of the profile that finds them.
+        issues: What was found wrong before.
+
+    Attributes:
+        title_id: Of the application.
+        base: Where the base is, None without one.
+        update: The same for the update that is taken.
+        addons: Ids of the add-on content that is there.
+        programs: Program indices, in order.
+        union: The file system as the union it is, which explains who provides a path.
+        issues: What contradicts, is missing or damaged; none of it stops the rest.
+        loadouts: By program index and id of add-on content what mods make of it, where there are any.
+    """
+
+    kind = "Title"
+
+    def __init__(
+        self, chosen: Chosen, contents: Contents, *, mods: Sequence[ModRoot] = (), profile: str = "plain", issues: Iterable[Issue] = ()
+    ) -> None:
+        super().__init__(owned=[contents, *(root.fs for root in mods)])
+        self.title_id = chosen.application_id
+        self.base: FoundMeta | None = chosen.base
+        self.update: FoundMeta | None = chosen.update
+        self.version = chosen.version
+        self.loadouts: dict[int, Loadout] = {}
+        self._mods = _Mods(mods, profile)
+        self._contents = contents
+        self._layers: list[Layer] = []
+        self._images: dict[int, Body] = {}
+        self._modded: set[int] = set()
+        bodies = self._bodies()
+        self.programs = tuple(sorted({index for kind, index in bodies if kind == RecordType.PROGRAM}))
+        for index in sorted({index for _, index in bodies}):
+            self._add_program(index, {kind: each for (kind, number), each in bodies.items() if number == index})
+        self.addons = tuple(self._add_addons(chosen))
+        self.union = UnionFs(self._layers)
+        self.issues = (*issues, *chosen.issues, *contents.issues)
+
+    def __repr__(self) -> str:
+        return f"<Title {self.title_id:016x} v{self.version}>"
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What of the mods is passed over, and why."""
+        return tuple(dict.fromkeys(notice for each in self.loadouts.values() for notice in each.notices))
+
+    # Putting it together
+
+    def _bodies(self) -> dict[tuple[int, int], list[Body]]:
+        """By type and program index, the contents that make up a part: the update's, then the base's."""
+        found: dict[tuple[int, int], list[Body]] = {}
+        for meta in filter(None, (self.base, self.update)):
+            own: set[tuple[int, int]] = set()
+            for content in meta.of_type(*RecordType):
+                key = content.type, content.id_offset
+                if key in own or content.type in (RecordType.META, RecordType.DELTA_FRAGMENT):
+                    continue
+                own.add(key)
+                body = self._contents.body(meta, content, next(iter(found.get(key, ())), None))
+                if body is not None:
+                    found.setdefault(key, []).insert(0, body)
+        return found
+
+    def _place_of(self, index: int) -> str:
+        """Where in the title a program is."""
+        return "" if not self.programs or index == self.programs[0] else f"programs/{index}/"
+
+    def _add_program(self, index: int, bodies: dict[int, list[Body]]) -> None:
+        at = self._place_of(index)
+        trees: dict[str, tuple[FileSystem, str]] = {}
+        for body in reversed(bodies.get(RecordType.PROGRAM, [])):
+            trees |= {part: (body.tree(part), f"{body.where}/{part}") for part in body.parts}
+            if "romfs" in body.parts:
+                self._images[index] = body
+        for kind, name in _WHOLE.items():
+            for body in bodies.get(kind, [])[:1]:
+                tree = first_tree(body, *((name,) if name in body.parts else ()))
+                if tree is not None:
+                    trees[name] = (tree, body.where)
+        for body in bodies.get(RecordType.DATA, [])[:1]:
+            tree = first_tree(body)
+            if tree is not None:
+                trees["data"] = (tree, body.where)
+        romfs, exefs, manual = (trees[name][0] if name in trees else None for name in _MODDED)
+        game = Game(romfs, exefs, manual, where={name: where for name, (_, where) in trees.items()})
+        loadout, romfs_active = self._mods.over(game, self.title_id + index, always=not at)
+        if romfs_active:
+            self._modded.add(index)
+        if loadout is not None:
+            self.loadouts[index] = loadout
+            trees = {name: tree for name, tree in trees.items() if name not in _MODDED}
+            self._layers += [_moved(layer, at) for layer in loadout.union.layers]
+        self._layers += [
+            Layer(tree, f"{at}{name}", "archive", at=f"{at}{name}", markers=False, path=where) for name, (tree, where) in trees.items()
+        ]
+
+    def _add_addons(self, chosen: Chosen) -> Iterator[int]:
+        for meta, update in chosen.addons:
+            tree: FileSystem | None = None
+            below: Body | None = None
+            for each in filter(None, (meta, update)):
+                content = next(each.of_type(RecordType.DATA), None)
+                body = self._contents.body(each, content, below) if content is not None else None
+                if body is not None and body.parts:
+                    tree, below = first_tree(body), body
+            if tree is None or below is None:
+                continue
+            title = meta.title_id
+            at = f"addons/{title:016x}"
+            loadout, _ = self._mods.over(Game(romfs=tree, where={"romfs": below.where}), title, always=False)
+            if loadout is None:
+                self._layers.append(Layer(tree, at, "archive", at=at, markers=False, path=below.where))
+            else:
+                self.loadouts[title] = loadout
+                layers = [layer for layer in loadout.union.layers if layer.at.partition("/")[0] == "romfs"]
+                self._layers += [replace_layer(layer, f"{at}: {layer.name}", at + layer.at.removeprefix("romfs")) for layer in layers]
+            yield title
+
+    # What it is
+
+    def nacp(self, program: int | None = None) -> Nacp:
+        """Read the control data.
+
+        Args:
+            program: Its index; None for the first.
+
+        Raises:
+            EntryNotFoundError: There are none.
+            FormatError: They are damaged.
+        """
+        from oboromi_fs.metadata.nacp import Nacp
+
+        at = "" if program is None else self._place_of(program)
+        return Nacp.read(self.storage(f"{at}control/control.nacp"))
+
+    def name(self, language: Language | str = "AmericanEnglish") -> str:
+        """Return what the title is called, in a language, else as :meth:`~oboromi_fs.metadata.Nacp.title` chooses; ``""`` without a name.
+
+        Raises:
+            FormatError: The control data are damaged.
+        """
+        try:
+            nacp = self.nacp()
+        except EntryNotFoundError:
+            return ""
+        found = nacp.title(language)
+        return found.name if found is not None else ""
+
+    def romfs_image(self, program: int | None = None) -> Storage:
+        """Return the RomFS of a program as an image, as the game reads it: its own, or what mods make of it, composed as it is read.
+
+        Args:
+            program: Its index; None for the first.
+
+        Raises:
+            EntryNotFoundError: It has none.
+            FormatError, MissingKeyError: It cannot be read.
+        """
+        index = self._index(program)
+        if index in self._modded:
+            return self.loadouts[index].romfs_image()
+        body = self._images.get(index)
+        image = body.image("romfs") if body is not None else None
+        if image is None:
+            from oboromi_fs.builders.romfs import RomFsImage
+
+            path = f"{self._place_of(index)}romfs"
+            self.metadata(path)
+            return RomFsImage(self, path)
+        return image
+
+    def _index(self, program: int | None) -> int:
+        index = program if program is not None else self.programs[0] if self.programs else 0
+        if index not in self.programs:
+            raise EntryNotFoundError(f"programs/{index}", f"{self.title_id:016x} has no such program: there are {list(self.programs)}")
+        return index
+
+    def load_program(self, program: int | None = None) -> LoadedProgram:
+        """Return a program ready to be mapped, with the update and mods applied.
+
+        Args:
+            program: Its index; None for the first.
+
+        Raises:
+            EntryNotFoundError: There is no such program, or nothing in it to run.
+            FormatError: A module cannot be loaded; the error names it.
+        """
+        from oboromi_fs.titles.program import load_program
+
+        index = self._index(program)
+        at = self._place_of(index)
+        if not self.exists(f"{at}exefs"):
+            raise EntryNotFoundError(f"{at}exefs", f"{self.title_id:016x} has no ExeFS")
+        romfs = self.romfs_image(index) if self.exists(f"{at}romfs") else None
+        return load_program(SubFs(self, f"{at}exefs"), romfs=romfs, program_id=self.title_id + index)
+
+    # FileSystem
+
+    def _read_dir(self, path: str) -> list[DirEntry]:
+        return self.union.read_dir(path)
+
+    def _metadata(self, path: str) -> Metadata:
+        return self.union.metadata(path)
+
+    def _storage(self, path: str) -> Storage:
+        return self.union.storage(path)
+
+    def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
+        """Yield ``(path, entry)`` for everything below a directory, parents first, in path order a directory."""
+        return self.union.walk(path)
+
+    def extents(self, path: PathType = "", /) -> Iterator[Extent]:
+        """Yield every file below a directory as a run of a storage."""
+        return self.union.extents(path)
+
+
+class _Mods:
+    """Where mods are, and the profile that finds them."""
+
+    def __init__(self, roots: Sequence[ModRoot], profile: str) -> None:
+        from oboromi_fs.mods.profiles import profile as profile_of
+
+        self._roots = roots
+        self._profile = profile_of(profile)
+        self._titles = [set(self._profile.titles(root.fs)) for root in roots]
+
+    def over(self, game: Game, title_id: int, *, always: bool) -> tuple[Loadout | None, bool]:
+        """Lay the mods for a title over it; None where there are none. Also return whether any has a part in its RomFS.
+
+        Args:
+            game: Its contents.
+            title_id: Its id: that of the program, or of the add-on content.
+            always: Whether mods that lie in no title's folder are for it, if the user named the folder.
+        """
+        from oboromi_fs.mods.loadout import load
+
+        found: Loadout | None = None
+        active = False
+        for root, titles in zip(self._roots, self._titles, strict=True):
+            if title_id not in titles and not (always and root.named):
+                continue
+            installed = self._profile.installed(root.fs, title_id)
+            loadout = load(root.fs, installed, game, path=root.path)
+            if found is not None:
+                loadout = replace(loadout, notices=(*found.notices, *loadout.notices))
+            found = loadout
+            active = active or loadout.romfs_active
+            union = loadout.union
+            romfs, exefs, manual = (SubFs(union, name) if union.exists(name) else None for name in _MODDED)
+            game = Game(romfs, exefs, manual, where=game.where)
+        return found, active
+
+
+def _moved(layer: Layer, at: str) -> Layer:
+    return layer if not at else replace_layer(layer, f"{at}{layer.name}", at + layer.at)
+
+
+def replace_layer(layer: Layer, name: str, at: str) -> Layer:
+    """Return a layer under another name, mounted elsewhere."""
+    return Layer(layer.given, name, layer.kind, layer.case, at, layer.markers, layer.path)
+
+
+def open_title(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    keys: KeysType = None,
+    title_id: int | None = None,
+    version: int | None = None,
+    mods: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+    profile: str | None = None,
+) -> Title:
+    """Open a title from any mix of files and folders: packages, cards, loose NCAs, extracted folders, and mods.
+
+    What belongs to it is told by content metas. Of everything the newest is taken; what contradicts is told in the title's issues.
+
+    Args:
+        paths: Files and folders; folders are searched to the bottom.
+        keys: Anything :meth:`~oboromi_fs.keys.KeySet.of` takes.
+        title_id: Which title, where there are several: its id, or that of its update or add-on content.
+        version: Of the update to take; that of the base for none.
+        mods: Folders that mods are kept in, the weakest first, or one. None looks for folders of the title's id where tools keep mods, in
+            those of ``paths`` that are folders.
+        profile: Which tool's rules mods are found and layered by, see :mod:`oboromi_fs.mods`; ``plain`` by default.
+
+    Raises:
+        EntryNotFoundError: A path that does not exist.
+        FormatError: There is no title, or several and nobody says which; or not that version; or no such profile.
+        MissingKeyError: Nothing can be told without a key that is absent.
+
+    Example:
+        >>> title = open_title("testdata/nsp/std_g1.nsp", keys="testdata/keys/prod.keys")
+        >>> title, title.read_bytes("romfs/hello.txt"), [entry.name for entry in title.read_dir()]
+        (<Title 0100abcdef000000 v65536>, b'hello\\n', ['control', 'exefs', 'legal', 'logo', 'manual', 'romfs'])
+    """
+    given = _listed(paths)
+    opener = Opener(keys)
+    packages = [look_into(place, opener) for place in find_places(given)]
+    found = families(meta for package in packages for meta in package.metas if not meta.is_system)
+    told = [issue for package in packages for issue in package.issues]
+    if not found:
+        _nothing(told, opener, given)
+    family = family_of(found, title_id, ", ".join(given))
+    issues = [issue for issue in told if issue.title_id is None or issue.title_id & ~_FAMILY == family.application_id & ~_FAMILY]
+    issues += ticket_issues(packages)
+    chosen = choose(family, version)
+    for other in found.values():
+        if other is not family and title_id is None:
+            every = (*other.bases, *other.updates, *other.addons, *other.data_updates, *other.others)
+            text = f"belongs to another title than {family.application_id:016x}"
+            issues += [Issue("other-title", meta.where, f"{meta.label} {text}", meta.title_id) for meta in every]
+    roots = _mod_roots(given, mods, chosen, profile or "plain")
+    contents = Contents(opener, packages)
+    try:
+        return Title(chosen, contents, mods=roots, profile=profile or "plain", issues=issues)
+    except BaseException:
+        contents.close()
+        raise
+
+
+_FAMILY = 0x1FFF
+
+
+def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    if isinstance(paths, str | os.PathLike):
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
+
+
+def _nothing(issues: Sequence[Issue], opener: Opener, paths: Sequence[str]) -> None:
+    """Say why there is no title.
+
+    Raises:
+        FormatError, MissingKeyError: Always.
+    """
+    if any(issue.kind == "key" for issue in issues):
+        opener.keys.header_key()
+    first = f"; {issues[0]}" if issues else ""
+    raise FormatError(f"there is no title in it{first}", what="title", source=", ".join(paths))
+
+
+def _mod_roots(
+    paths: Sequence[str], mods: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None, chosen: Chosen, profile: str
+) -> list[ModRoot]:
+    if mods is not None:
+        return [ModRoot(HostFs(path), path, named=True) for path in _listed(mods)]
+    from oboromi_fs.mods.profiles import profile as profile_of
+
+    finder = profile_of(profile)
+    wanted = range(chosen.application_id, chosen.application_id + _FAMILY + 1)
+    folders = [ModRoot(HostFs(path), path, named=False) for path in dict.fromkeys(paths) if os.path.isdir(path)]
+    return [root for root in folders if any(title in wanted for title in finder.titles(root.fs))]
