@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from side_by_side import Side, compare, workspace
+from side_by_side import Side, compare, watched_memory, workspace
 
 from oboromi_fs import File, KeySet, Nca
 from oboromi_fs.builders.nca import NcaBuilder, nca_layout, patch_section
@@ -87,11 +86,10 @@ def main() -> None:
         new_image = changed(base_image, folder / "new", options.changes)
         base, _ = write(folder / "base.nca", base_image)
         plain, _ = write(folder / "plain.nca", new_image)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        update, seconds = write(folder / "update.nca", new_image, base)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        peaks = f"peak {after >> 10} MB, mapped files included ({before >> 10} before)"
-        print(f"patch of two images of {options.size} MiB: {seconds:.1f} s, {peaks}")
+        with watched_memory() as peak:
+            before = peak[0]
+            update, seconds = write(folder / "update.nca", new_image, base)
+        print(f"patch of two images of {options.size} MiB: {seconds:.1f} s, {peak[0] >> 20} MiB of memory at most ({before >> 20} before)")
         patched, whole = update.section("romfs").decrypted(), plain.section("romfs").decrypted()
         compare(Side("patched", lambda: read(patched)), Side("plain", lambda: read(whole)), runs=options.runs, wanted="at least 0.6")
 

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,25 @@ def peak_anonymous(words: Sequence[str | os.PathLike[str]]) -> int:
         peak = max(peak, _anonymous(child.pid))
         time.sleep(0.002)
     return peak
+
+
+@contextmanager
+def watched_memory() -> Iterator[list[int]]:
+    """Sample the anonymous memory of this process meanwhile; the one item of the result is the most that was seen, in bytes (Linux)."""
+    peak = [_anonymous(os.getpid())]
+    done = threading.Event()
+
+    def sample() -> None:
+        while not done.wait(0.01):
+            peak[0] = max(peak[0], _anonymous(os.getpid()))
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
 
 
 def _anonymous(pid: int) -> int:
