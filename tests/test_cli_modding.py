@@ -51,7 +51,7 @@ def test_what_is_installed_is_drawn_with_what_is_passed_over() -> None:
         ID,
         "└── atmosphere",
         f"    └── {ID}: romfs exefs",
-        f"        ├── ignored atmosphere/contents/{ID}/RomFS: Atmosphère asks for 'romfs'",
+        f"        ├── ignored atmosphere/contents/{ID}/RomFS: Atmosphère asks for 'romfs' (a FAT or exFAT card finds it all the same)",
         f"        └── ignored atmosphere/contents/{ID}/exefs/notes.txt: no loader asks for a module of this name",
     ]
     assert oboromi("mods", "user").lines == [ID, "└── yuzu (the strongest first)", "    ├── a: romfs", "    └── b: romfs"]

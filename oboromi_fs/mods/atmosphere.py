@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oboromi_fs.mods.finding import Finder, Habits
-from oboromi_fs.mods.switching import switched
-from oboromi_fs.mods.titleids import kind_of, parse_title_id
+from oboromi_fs.mods.switching import names_off, switched
+from oboromi_fs.mods.titleids import kind_of, parse_title_id, title_id_of
 from oboromi_fs.mods.values import Installed, Mod, Notice
 from oboromi_fs.paths import join
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Atmosphere"]
 
 _TOOL = "Atmosphère"
+_FAT = " (a FAT or exFAT card finds it all the same)"
+"""What a console really has for a card finds a folder whatever the case of its name."""
 _HABITS = Habits(
     tool=_TOOL,
     parts=frozenset({"romfs", "romfs.bin", "exefs", "exefs.nsp", "manual_html", "cheats", "flags"}),
@@ -26,12 +29,13 @@ _HABITS = Habits(
     stubs=True,
     patches=False,
     dialect="atmosphere",
+    case_hint=_FAT,
     others={
         "romfs_ext": "romfs_ext is of yuzu: on the console nothing can delete or patch a file of the RomFS",
         "exefs_patches": "patches lie in atmosphere/exefs_patches/<set>/, not in the folder of a title",
     },
 )
-_ADDON = Habits(tool=_TOOL, parts=frozenset({"romfs", "romfs.bin"}), fold=False, stubs=False, patches=False, dialect="atmosphere")
+_ADDON = replace(_HABITS, parts=frozenset({"romfs", "romfs.bin"}), stubs=False, others={})
 
 
 class Atmosphere:
@@ -44,11 +48,11 @@ class Atmosphere:
     name: ProfileName = "atmosphere"
 
     def __init__(self, disabled: Collection[str] = ()) -> None:
-        self._disabled = disabled
+        self._disabled = names_off(disabled)
 
     def _contents(self, finder: Finder, folder: str = "contents") -> str | None:
         for path in (f"atmosphere/{folder}", folder):
-            found = finder.down(path, fold=False, tool=_TOOL)
+            found = finder.down(path, fold=False, tool=_TOOL, case_hint=_FAT)
             if found is not None:
                 return found
         return "" if folder == "contents" and any(finder.ids("")) else None
@@ -56,16 +60,17 @@ class Atmosphere:
     def titles(self, root: FileSystem) -> list[int]:
         """Return the ids of the titles that have a folder."""
         finder = Finder(root)
-        contents = self._contents(finder)
-        return [] if contents is None else sorted({title for title, _ in finder.ids(contents)})
+        places = [self._contents(finder), self._contents(finder, "titles")]
+        return sorted({title for place in places if place is not None for title, _ in finder.ids(place)})
 
-    def installed(self, root: FileSystem, title_id: int) -> Installed:
+    def installed(self, root: FileSystem, title_id: int | str) -> Installed:
         """Return what Atmosphère finds for one title."""
+        title_id = title_id_of(title_id)
         finder = Finder(root)
         mods: list[Mod] = []
         for kind in ("kip_patches", "nro_patches", "exefs_patches"):
             for path in (f"atmosphere/{kind}", kind):
-                sets = finder.down(path, fold=False, tool=_TOOL)
+                sets = finder.down(path, fold=False, tool=_TOOL, case_hint=_FAT)
                 if sets is not None:
                     mods += finder.patch_sets(sets, kind, "atmosphere")
                     break
@@ -78,8 +83,8 @@ class Atmosphere:
             for title, entry in finder.ids(old):
                 if title == title_id:
                     finder.tell("place", join(old, entry.name), "is where Atmosphère looked before 0.10; today it looks in contents/")
-        found = switched(finder, mods, lambda mod: "by choice" if mod.name in self._disabled else "")
-        return Installed(self.name, title_id, found, tuple(dict.fromkeys(finder.notices)))
+        found, unknown = switched(finder, mods, self._disabled)
+        return Installed(self.name, title_id, found, tuple(dict.fromkeys(finder.notices)), unknown)
 
     def _title(self, finder: Finder, contents: str, title_id: int) -> list[Mod]:
         mods: list[Mod] = []
@@ -90,7 +95,7 @@ class Atmosphere:
             if title != title_id:
                 continue
             if entry.name != f"{title_id:016x}":
-                finder.tell("case", path, f"{_TOOL} asks for {title_id:016x}, in lower case")
+                finder.tell("case", path, f"{_TOOL} asks for {title_id:016x}, in lower case{_HABITS.case_hint}")
             elif kind_of(title) == "update":
                 finder.tell("place", path, f"is the update's id: mods lie under the title's own, {title ^ 0x800:016x}")
             else:

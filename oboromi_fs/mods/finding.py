@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from oboromi_fs.backends.host import HostFs
 from oboromi_fs.errors import OboromiFsError
-from oboromi_fs.mods.names import FOLDERS, MODULES, NPDM, PARTS, cheat_problem, did_you_mean, find_name
+from oboromi_fs.mods.names import FOLDERS, MODULES, NPDM, PARTS, cheat_problem, did_you_mean, find_name, listed
 from oboromi_fs.mods.titleids import parse_title_id
 from oboromi_fs.mods.values import Mod, Notice, Part
 from oboromi_fs.patches.buildids import name_problem
-from oboromi_fs.paths import join
+from oboromi_fs.paths import join, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,11 +21,23 @@ if TYPE_CHECKING:
     from oboromi_fs.patches.buildids import Dialect
     from oboromi_fs.protocols import DirEntry, FileSystem
 
-__all__ = ["Finder", "Habits"]
+__all__ = ["Finder", "Habits", "name_of"]
 
 _STUB = ".stub"
 _MANUAL = "html-document"
 _PATCHES = (".ips", ".pchtxt")
+
+
+def _unreadable(error: Exception) -> str:
+    """Why a folder cannot be listed, without the path that the notice names."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"cannot be read: {text}"
+
+
+def _a_file(name: str) -> str:
+    """What something is that should be a folder; archives are often left packed."""
+    packed = name.lower().endswith((".zip", ".7z", ".rar", ".gz", ".xz"))
+    return "is an archive that is still packed: unpack it here" if packed else "is a file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class Habits:
         dialect: Whose habits of patch names it has.
         others: Part that it does not take -> what to say of it.
         sets: Where it takes patches from, if not from an exefs folder.
+        case_hint: What to add where a name differs in case alone.
     """
 
     tool: str
@@ -49,6 +64,13 @@ class Habits:
     dialect: Dialect
     others: Mapping[str, str] = field(default_factory=dict)
     sets: str = "exefs_patches/<set>/"
+    case_hint: str = ""
+
+
+def name_of(root: FileSystem, otherwise: str) -> str:
+    """Return what the folder is called that is the root of a file system."""
+    path = getattr(root, "root", "")
+    return (os.path.basename(path) if isinstance(path, str) else "") or otherwise
 
 
 class Finder:
@@ -69,20 +91,26 @@ class Finder:
     def entries(self, path: str) -> list[DirEntry]:
         """List a directory in the order of names; one that is not there has nothing in it, one that cannot be read neither, and is told."""
         try:
-            return sorted(self.root.read_dir(path), key=lambda entry: entry.name.encode("utf-8", "surrogateescape"))
+            entries = sorted(self.root.read_dir(path), key=lambda entry: entry.name.encode("utf-8", "surrogateescape"))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except (OboromiFsError, OSError) as error:
-            self.tell("damaged", path, str(error))
+            self.tell("damaged", path, _unreadable(error))
             return []
+        if isinstance(self.root, HostFs) and self.root.left_out:
+            for left, what in self.root.left_out.items():
+                if split(left)[0] == path:
+                    self.tell("kind", left, f"is {what}, and no file or folder: it is not followed")
+        return entries
 
-    def down(self, path: str, *, fold: bool, tool: str = "") -> str | None:
+    def down(self, path: str, *, fold: bool, tool: str = "", case_hint: str = "") -> str | None:
         """Follow a path of folders from the root; None where it ends.
 
         Args:
             path: The path as the tool asks for it.
             fold: Whether it asks in any case. Else a folder that differs in case alone is told.
             tool: What the tool is called.
+            case_hint: What to add where a folder differs in case alone.
         """
         here = ""
         for name in path.split("/") if path else ():
@@ -91,7 +119,7 @@ class Finder:
             if found is None:
                 near = find_name(entries, name, fold=True)
                 if near is not None and near.kind == "directory":
-                    self.tell("case", join(here, near.name), f"{tool} asks for {name!r}: nothing in it is found")
+                    self.tell("case", join(here, near.name), f"{tool} asks for {name!r}{case_hint}")
                 return None
             if found.kind != "directory":
                 self.tell("kind", join(here, found.name), "is a file, and a folder is looked for")
@@ -108,11 +136,17 @@ class Finder:
 
     def strangers(self, path: str, what: str) -> None:
         """Tell of everything in a folder of title folders that is none."""
+        if not path and name_of(self.root, "contents").lower() not in ("contents", "load"):
+            return  # Some folder that has folders of titles among others.
         for entry in self.entries(path):
             if parse_title_id(entry.name) is None or len(entry.name) != 16:
-                self.tell("name", join(path, entry.name), f"{what} has folders that are called by a title id of 16 hexadecimal digits")
+                self.tell("name", join(path, entry.name), f"{what} looks here for folders called by a title id, 16 hexadecimal digits")
             elif entry.kind != "directory":
-                self.tell("kind", join(path, entry.name), "is a file, and the folder of a title is looked for")
+                self.tell("kind", join(path, entry.name), "is a file, and a title has a folder")
+
+    def is_file(self, path: str, needed: str, mod: str = "") -> None:
+        """Tell that something is a file that should be a folder."""
+        self.tell("kind", path, f"{_a_file(split(path)[1])}; {needed}", mod)
 
     # One mod folder
 
@@ -147,17 +181,27 @@ class Finder:
             (kind for kind in PARTS if kind == entry.name.lower()), None
         )
         if kind is None or (kind not in habits.parts and kind not in habits.others):
-            self.tell("name", path, f"{habits.tool} knows no such name there{did_you_mean(entry.name, sorted(habits.parts))}", mod)
+            self._unknown(entry, path, mod, habits)
         elif kind not in habits.parts:
             self.tell("unsupported", path, habits.others[kind], mod)
         elif kind != entry.name and not habits.fold:
-            self.tell("case", path, f"{habits.tool} asks for {kind!r}", mod)
+            self.tell("case", path, f"{habits.tool} asks for {kind!r}{habits.case_hint}", mod)
         elif (entry.kind == "directory") != (kind in FOLDERS):
             needed = "a folder" if kind in FOLDERS else "a file"
             self.tell("kind", path, f"is {'a folder' if entry.kind == 'directory' else 'a file'}, and {needed} is looked for", mod)
         else:
             return kind
         return None
+
+    def _unknown(self, entry: DirEntry, path: str, mod: str, habits: Habits) -> None:
+        """Tell of something that is no part by its name: often a folder around what is one."""
+        known = habits.parts | habits.others.keys()
+        inner = [each.name for each in self.entries(path) if each.name.lower() in known] if entry.kind == "directory" else []
+        if inner:
+            text = f"{listed(inner)} {'lie' if len(inner) > 1 else 'lies'} one folder too deep: {habits.tool} asks for "
+            self.tell("place", path, text + listed(join(split(path)[0], name) for name in inner), mod)
+        else:
+            self.tell("name", path, f"{habits.tool} knows no such name there{did_you_mean(entry.name, sorted(habits.parts))}", mod)
 
     def _worth(self, kind: PartKind, path: str, mod: str, habits: Habits) -> bool:
         """Whether there is anything in a part that the tool takes."""
@@ -168,10 +212,10 @@ class Finder:
             self.tell("empty", path, "nothing is in it", mod)
             return False
         if kind == "exefs":
-            self._exefs(entries, path, mod, habits)
-        elif kind == "cheats":
-            self._cheats(entries, path, mod, habits)
-        elif kind == "manual_html" and habits.dialect == "atmosphere":
+            return sum(self._exefs(entry, join(path, entry.name), mod, habits) for entry in entries) > 0  # All are looked at.
+        if kind == "cheats":
+            return sum(self._cheats(entry, join(path, entry.name), mod, habits) for entry in entries) > 0  # All are looked at.
+        if kind == "manual_html" and habits.dialect == "atmosphere":
             return self._manual(entries, path, mod, habits)
         return True
 
@@ -183,33 +227,33 @@ class Finder:
             if entry.name.lower() != _MANUAL:
                 self.tell("name", full, f"{_MANUAL} is looked for there, and nothing else{did_you_mean(entry.name, [_MANUAL])}", mod)
             elif entry.name != _MANUAL:
-                self.tell("case", full, f"{habits.tool} asks for {_MANUAL!r}", mod)
+                self.tell("case", full, f"{habits.tool} asks for {_MANUAL!r}{habits.case_hint}", mod)
             elif entry.kind != "directory":
                 self.tell("kind", full, "is a file, and a folder is looked for", mod)
             else:
                 found = True
         return found
 
-    def _exefs(self, entries: list[DirEntry], path: str, mod: str, habits: Habits) -> None:
-        for entry in entries:
-            name, full = entry.name, join(path, entry.name)
-            if entry.kind == "directory":
-                self.tell("kind", full, "is a folder, and an ExeFS has none", mod)
-            elif name in MODULES or name == NPDM:
-                continue
-            elif name.endswith(_STUB) and name.removesuffix(_STUB) in MODULES:
-                if not habits.stubs:
-                    self.tell("unsupported", full, f"{habits.tool} has no stubs of modules: the module is loaded all the same", mod)
-            elif name.lower().endswith(_PATCHES):
-                if habits.patches:
-                    self.patch_name(full, mod, habits.dialect)
-                else:
-                    text = f"{habits.tool} takes patches from {habits.sets} alone"
-                    self.tell("place", full, text, mod)
-            elif name.lower() in MODULES or name.lower() == NPDM:
-                self.tell("case", full, f"{habits.tool} asks for {name.lower()!r}", mod)
-            else:
-                self.tell("name", full, f"no loader asks for a module of this name{did_you_mean(name, [*MODULES, NPDM])}", mod)
+    def _exefs(self, entry: DirEntry, full: str, mod: str, habits: Habits) -> bool:
+        """Whether a tool takes a file of an ExeFS."""
+        name = entry.name
+        if entry.kind == "directory":
+            self.tell("kind", full, "is a folder, and an ExeFS has none", mod)
+        elif name in MODULES or name == NPDM:
+            return True
+        elif name.endswith(_STUB) and name.removesuffix(_STUB) in MODULES:
+            if habits.stubs:
+                return True
+            self.tell("unsupported", full, f"{habits.tool} has no stubs of modules: the module is loaded all the same", mod)
+        elif name.lower().endswith(_PATCHES):
+            if habits.patches:
+                return self.patch_name(full, mod, habits.dialect)
+            self.tell("place", full, f"{habits.tool} takes patches from {habits.sets} alone", mod)
+        elif name.lower() in MODULES or name.lower() == NPDM:
+            self.tell("case", full, f"{habits.tool} asks for {name.lower()!r}{habits.case_hint}", mod)
+        else:
+            self.tell("name", full, f"no loader asks for a module of this name{did_you_mean(name, [*MODULES, NPDM])}", mod)
+        return False
 
     def patch_name(self, path: str, mod: str, dialect: Dialect) -> bool:
         """Tell why a patch file is passed over by its name; return whether it is taken."""
@@ -220,15 +264,17 @@ class Finder:
         self.tell(reason, path, problem, mod)
         return False
 
-    def _cheats(self, entries: list[DirEntry], path: str, mod: str, habits: Habits) -> None:
+    def _cheats(self, entry: DirEntry, full: str, mod: str, habits: Habits) -> bool:
+        """Whether a tool takes a file of cheats."""
         profile: ProfileName = "plain" if habits.dialect == "neutral" else habits.dialect
-        for entry in entries:
-            full = join(path, entry.name)
-            problem = cheat_problem(entry.name, profile)
-            if entry.kind == "directory":
-                self.tell("kind", full, "is a folder, and files of cheats are looked for", mod)
-            elif problem is not None:
-                self.tell(problem[0], full, problem[1], mod)
+        problem = cheat_problem(entry.name, profile)
+        if entry.kind == "directory":
+            self.tell("kind", full, "is a folder, and files of cheats are looked for", mod)
+        elif problem is not None:
+            self.tell(problem[0], full, problem[1], mod)
+        else:
+            return True
+        return False
 
     def _sets_of(self, path: str, mod: str, habits: Habits) -> list[Part]:
         """The sets of patches in a mod's own ``exefs_patches``, and that folder itself where patches are directly in it."""
@@ -264,7 +310,7 @@ class Finder:
         for entry in self.entries(path):
             full = join(path, entry.name)
             if entry.kind != "directory":
-                self.tell("kind", full, f"is a file, and {kind} has a folder for each set of patches")
+                self.is_file(full, f"{kind} has a folder for each set of patches")
                 continue
             if self._set(full, entry.name, dialect):
                 sets.append(Mod(entry.name, full, (Part(kind, full),)))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from oboromi_fs.mods.values import ProfileName, Reason
     from oboromi_fs.protocols import DirEntry
 
-__all__ = ["FOLDERS", "MODULES", "NPDM", "PARTS", "cheat_build", "cheat_problem", "did_you_mean", "find_name", "is_module", "of_fold"]
+__all__ = ["FOLDERS", "MODULES", "NPDM", "PARTS", "cheat_build", "cheat_problem", "did_you_mean", "find_name", "is_module", "listed"]
+__all__ += ["of_fold"]
 
 MODULES = ("rtld", "main", *(f"subsdk{number}" for number in range(10)), "sdk")
 """Modules of an ExeFS, in the order in which they are loaded."""
@@ -54,6 +55,21 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
     near = get_close_matches(name.lower(), list(names), 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+_MOST_LISTED = 8
+
+
+def listed(names: Iterable[str], *, none: str = "none") -> str:
+    """Return names in words, of many the first ones.
+
+    Example:
+        >>> listed(["b", "a"]), listed([]), listed(map(str, range(100)))
+        ('b, a', 'none', '0, 1, 2, 3, 4, 5, 6, 7 and 92 more')
+    """
+    distinct = list(dict.fromkeys(names))
+    more = f" and {len(distinct) - _MOST_LISTED} more" if len(distinct) > _MOST_LISTED else ""
+    return (", ".join(distinct[:_MOST_LISTED]) + more) or none
 
 
 _CHEATS = ".txt"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oboromi_fs.mods.finding import Finder, Habits
+from oboromi_fs.mods.finding import Finder, Habits, name_of
 from oboromi_fs.mods.names import PARTS
-from oboromi_fs.mods.switching import switched
+from oboromi_fs.mods.switching import names_off, switched
+from oboromi_fs.mods.titleids import title_id_of
 from oboromi_fs.mods.values import Installed, Mod, Notice
 from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from oboromi_fs.mods.values import ProfileName
     from oboromi_fs.protocols import FileSystem
@@ -50,7 +51,7 @@ class Plain:
     name: ProfileName = "plain"
 
     def __init__(self, disabled: Collection[str] = ()) -> None:
-        self._disabled = disabled
+        self._disabled = names_off(disabled)
 
     def _places(self, finder: Finder) -> list[str]:
         places = (finder.down(path, fold=True) for path in _CONTENTS)
@@ -62,8 +63,9 @@ class Plain:
         finder = Finder(root)
         return sorted({title for place in self._places(finder) for title, _ in finder.ids(place)})
 
-    def installed(self, root: FileSystem, title_id: int) -> Installed:
+    def installed(self, root: FileSystem, title_id: int | str) -> Installed:
         """Return all mods for one title."""
+        title_id = title_id_of(title_id)
         finder = Finder(root)
         mods: list[Mod] = []
         for path in _SETS:
@@ -72,13 +74,13 @@ class Plain:
                 mods += finder.patch_sets(found, "exefs_patches", "neutral")
         places = self._places(finder)
         if not places and not mods:
-            mods += self._loose(finder, "", "mods")
+            mods += self._loose(finder, "", name_of(root, "mods"))
         for place in places:
             for title, entry in finder.ids(place):
                 if title == title_id:
                     mods += self._loose(finder, join(place, entry.name), entry.name)
-        switched_mods = switched(finder, mods, lambda mod: "by choice" if mod.name in self._disabled else "")
-        return Installed(self.name, title_id, tuple(_distinct(switched_mods)), tuple(dict.fromkeys(finder.notices)))
+        switched_mods, unknown = switched(finder, _distinct(mods), self._disabled)
+        return Installed(self.name, title_id, switched_mods, tuple(dict.fromkeys(finder.notices)), unknown)
 
     def _loose(self, finder: Finder, path: str, name: str) -> Iterator[Mod]:
         """A folder that is a mod, or that has mods in it, or both."""
@@ -93,7 +95,7 @@ class Plain:
         else:
             for entry in others:
                 if entry.kind != "directory":
-                    finder.tell("kind", join(path, entry.name), "is a file, and each mod is a folder")
+                    finder.is_file(join(path, entry.name), "each mod is a folder")
         for folder in folders:
             mod = finder.mod(join(path, folder), folder, _HABITS)
             if mod.parts:
@@ -107,7 +109,7 @@ class Plain:
         return finder.mod(path, name, _HABITS), finder.notices
 
 
-def _distinct(mods: tuple[Mod, ...]) -> Iterator[Mod]:
+def _distinct(mods: Iterable[Mod]) -> Iterator[Mod]:
     """Mods whose names differ: those of several trees may have one name."""
     from dataclasses import replace
 

@@ -34,8 +34,16 @@ class Profile(Protocol):
             root: The root that the tool keeps mods under, or a folder further in.
         """
 
-    def installed(self, root: FileSystem, title_id: int) -> Installed:
-        """Return what the tool finds for one title. Folders of other titles are not looked into."""
+    def installed(self, root: FileSystem, title_id: int | str) -> Installed:
+        """Return what the tool finds for one title. Folders of other titles are not looked into.
+
+        Args:
+            root: The root that the tool keeps mods under, or a folder further in.
+            title_id: The title, as a number or as 16 hexadecimal digits.
+
+        Raises:
+            FormatError: The text is no title id.
+        """
 
     def scan(self, root: FileSystem, path: str, name: str) -> tuple[Mod, list[Notice]]:
         """Return what the tool would make of one mod folder, were it where the tool looks.
@@ -52,10 +60,12 @@ def profile(name: str, *, disabled: Collection[str] = ()) -> Profile:
 
     Args:
         name: One of :data:`PROFILES`.
-        disabled: Names of mods that are switched off, besides those that the tool's own files say.
+        disabled: Names or paths of mods, or of parts of them, that are switched off, besides those that the tool's own files say; one
+            text is one name. What is the name of none, is in :attr:`Installed.unknown`.
 
     Raises:
         FormatError: There is no such profile.
+        TypeError: A name to be switched off is no text.
     """
     if name == "atmosphere":
         from oboromi_fs.mods.atmosphere import Atmosphere

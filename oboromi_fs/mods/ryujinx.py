@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs.mods.finding import Finder, Habits
 from oboromi_fs.mods.states import ModStates, selected_update, switched_addons
-from oboromi_fs.mods.switching import switched
-from oboromi_fs.mods.titleids import kind_of
+from oboromi_fs.mods.switching import names_off, switched
+from oboromi_fs.mods.titleids import kind_of, title_id_of
 from oboromi_fs.mods.values import Installed, Mod, Notice, Part
 from oboromi_fs.paths import join
 
@@ -49,7 +49,7 @@ class Ryujinx:
     name: ProfileName = "ryujinx"
 
     def __init__(self, disabled: Collection[str] = ()) -> None:
-        self._disabled = disabled
+        self._disabled = names_off(disabled)
 
     def _places(self, finder: Finder) -> list[str]:
         places = (finder.down(path, fold=True) for path in ("mods/contents", "sdcard/atmosphere/contents"))
@@ -64,8 +64,9 @@ class Ryujinx:
         finder = Finder(root)
         return sorted({title for place in self._places(finder) for title, _ in finder.ids(place)})
 
-    def installed(self, root: FileSystem, title_id: int) -> Installed:
+    def installed(self, root: FileSystem, title_id: int | str) -> Installed:
         """Return what Ryujinx finds for one title."""
+        title_id = title_id_of(title_id)
         finder = Finder(root)
         mods: list[Mod] = []
         for kind in ("kip_patches", "nro_patches", "exefs_patches"):
@@ -92,12 +93,11 @@ class Ryujinx:
                     continue
                 strongest_first += self._below(finder, path, entry.name, top=True)
         states = ModStates(finder, title_id)
-        off = dict.fromkeys(self._disabled, "by choice")
-        found_mods = switched(finder, [*mods, *reversed(strongest_first)], lambda mod: off.get(mod.name, "") or states.why_off(mod))
+        found_mods, unknown = switched(finder, [*mods, *reversed(strongest_first)], self._disabled, why_off=states.why_off)
         states.tell_unknown()
         selected_update(finder, title_id)
         switched_addons(finder, title_id)
-        return Installed(self.name, title_id, found_mods, tuple(dict.fromkeys(finder.notices)))
+        return Installed(self.name, title_id, found_mods, tuple(dict.fromkeys(finder.notices)), unknown)
 
     def _below(self, finder: Finder, path: str, name: str, *, top: bool, depth: int = 0) -> list[Mod]:
         """The mods in a folder, strongest first: it is one itself where it has romfs, exefs or cheats in it."""

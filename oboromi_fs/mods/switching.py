@@ -3,29 +3,111 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from oboromi_fs.mods.names import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from oboromi_fs.mods.finding import Finder
-    from oboromi_fs.mods.values import Mod
+    from oboromi_fs.mods.values import Mod, Part
 
-__all__ = ["switched"]
+__all__ = ["Switched", "names_off", "switched", "unknown_text"]
+
+_BY_CHOICE = "by choice"
 
 
-def switched(finder: Finder, mods: Iterable[Mod], is_off: Callable[[Mod], str]) -> tuple[Mod, ...]:
+class Switched(NamedTuple):
+    """Mods, those off that are; and the names to be switched off that are of none of them."""
+
+    mods: tuple[Mod, ...]
+    unknown: tuple[str, ...]
+
+
+def names_off(disabled: Collection[str]) -> tuple[str, ...]:
+    """Return the names of what a person switches off. One text is one name.
+
+    Raises:
+        TypeError: There is something else than texts in it.
+    """
+    names = (disabled,) if isinstance(disabled, str) else tuple(disabled)
+    for name in names:
+        if not isinstance(name, str):
+            message = f"disabled takes names of mods, and not {type(name).__name__}"
+            raise TypeError(message)
+    return names
+
+
+def switched(
+    finder: Finder,
+    mods: Iterable[Mod],
+    names: Sequence[str] = (),
+    *,
+    why_off: Callable[[Mod], str] = lambda _mod: "",
+    also: Callable[[Mod], str] = lambda _mod: "",
+) -> Switched:
     """Return mods with those switched off that are.
 
     Args:
         finder: Who found them; is told.
         mods: The mods.
-        is_off: Says by what a mod is switched off; ``""`` where it is not.
+        names: What a person switches off: the name or the path of a mod, or of a part of one its path, or what its layer is called, such
+            as ``MOD romfs``. Letter case does not matter where no mod is called exactly so.
+        why_off: Says by which of the tool's own files a mod is switched off; ``""`` where it is not.
+        also: What else a mod is called; ``""`` for nothing.
     """
-    found: list[Mod] = []
-    for mod in mods:
-        why = is_off(mod)
-        if why:
-            finder.tell("disabled", mod.path, f"is switched off {why}", mod.name)
-        found.append(replace(mod, enabled=False) if why else mod)
-    return tuple(found)
+    found = list(mods)
+    off: set[int] = set()
+    without: dict[int, list[Part]] = {}
+    unknown: list[str] = []
+    for name in dict.fromkeys(names):
+        wanted = name.rstrip("/") or name
+        calls = [{mod.name, also(mod)} for mod in found] if wanted else []
+        folded = wanted.lower()
+        whole = {place for place, each in enumerate(calls) if wanted in each} or {
+            place
+            for place, (mod, each) in enumerate(zip(found, calls, strict=False))
+            if folded in {call.lower() for call in each} or _is_path(folded, mod.path)
+        }
+        parts = [] if whole else [(place, part) for place, mod in enumerate(found) for part in mod.parts if _is_part(folded, mod, part)]
+        off |= whole
+        for place, part in parts:
+            without.setdefault(place, []).append(part)
+        if not whole and not parts:
+            unknown.append(name)
+    made = [_switched(finder, mod, _BY_CHOICE if place in off else why_off(mod), without.get(place, [])) for place, mod in enumerate(found)]
+    return Switched(tuple(made), tuple(unknown))
+
+
+def _switched(finder: Finder, mod: Mod, why: str, without: Sequence[Part]) -> Mod:
+    left = tuple(part for part in mod.parts if part not in without)
+    if without and not left:
+        why = _BY_CHOICE
+    if why:
+        finder.tell("disabled", mod.path, f"is switched off {why}", mod.name)
+        return replace(mod, enabled=False)
+    for part in without:
+        finder.tell("disabled", part.path, f"is switched off {_BY_CHOICE}", mod.name)
+    return replace(mod, parts=left) if without else mod
+
+
+def _is_path(folded: str, path: str) -> bool:
+    """Whether a name is a path, below the root or of the host."""
+    own = path.lower()
+    return bool(own) and (folded == own or folded.endswith(f"/{own}"))
+
+
+def _is_part(folded: str, mod: Mod, part: Part) -> bool:
+    return folded == f"{mod.name} {part.kind}".lower() or _is_path(folded, part.path)
+
+
+def unknown_text(names: Iterable[str], mods: Iterable[str]) -> str:
+    """Return what to say of names to be switched off that are of no mod.
+
+    Args:
+        names: These names.
+        mods: Names of the mods that there are.
+    """
+    quoted = " or ".join(repr(name) for name in names)
+    return f"there is no mod {quoted} to leave out; there are {listed(mods, none='no mods')}"

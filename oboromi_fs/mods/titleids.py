@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-__all__ = ["TitleKind", "addon_id", "base_id", "kind_of", "parse_title_id", "update_id"]
+from oboromi_fs.errors import FormatError
+
+__all__ = ["TitleKind", "addon_id", "base_id", "kind_of", "parse_title_id", "title_id_of", "update_id"]
 
 TitleKind: TypeAlias = Literal["application", "program", "update", "add-on"]
 
@@ -24,6 +26,30 @@ def parse_title_id(text: str) -> int | None:
     """
     found = _ID.fullmatch(text)
     return int(found.group(1), 16) if found else None
+
+
+def title_id_of(title: int | str) -> int:
+    """Return a title id that is given as a number, or as its 16 hexadecimal digits.
+
+    Raises:
+        FormatError: The text is none, or the number has more than 64 bits.
+        TypeError: It is neither a number nor a text.
+
+    Example:
+        >>> title_id_of("0100ABCDEF000000") == title_id_of(0x0100ABCDEF000000)
+        True
+    """
+    if isinstance(title, str):
+        parsed = parse_title_id(title)
+        if parsed is None:
+            raise FormatError(f"has 16 hexadecimal digits, such as 0100abcdef000000, and is not {title[:40]!r}", what="title id")
+        return parsed
+    if isinstance(title, bool) or not isinstance(title, int):
+        message = f"a title id is a number or 16 hexadecimal digits, and not {type(title).__name__}"
+        raise TypeError(message)
+    if not 0 <= title < 1 << 64:
+        raise FormatError(f"has 64 bits, and is not {title:#x}", what="title id")
+    return title
 
 
 def base_id(title_id: int) -> int:

@@ -109,12 +109,14 @@ class Installed:
         title_id: The title whose mods these are.
         mods: From the weakest to the strongest: of two that have the same file, the later wins.
         notices: What is passed over, and why.
+        unknown: What was to be switched off, and is no mod here.
     """
 
     profile: ProfileName
     title_id: int
     mods: tuple[Mod, ...] = ()
     notices: tuple[Notice, ...] = field(default=())
+    unknown: tuple[str, ...] = ()
 
     @property
     def enabled(self) -> tuple[Mod, ...]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from oboromi_fs.mods.finding import Finder, Habits
 from oboromi_fs.mods.names import find_name
 from oboromi_fs.mods.states import YUZU_SWITCHES, disabled_addons
-from oboromi_fs.mods.switching import switched
-from oboromi_fs.mods.titleids import update_id
+from oboromi_fs.mods.switching import names_off, switched
+from oboromi_fs.mods.titleids import title_id_of, update_id
 from oboromi_fs.mods.values import Installed, Mod, Notice
 from oboromi_fs.paths import join
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CARD", "Yuzu"]
 
 _TOOL = "yuzu"
+_CASE = " (a disk of Windows finds it all the same)"
 CARD = "sdmc/atmosphere/contents"
 """Where the folder of a title is on the SD card: yuzu takes modules and RomFS files from it, but neither patches nor cheats."""
 _HABITS = Habits(
@@ -59,7 +60,7 @@ class Yuzu:
     name: ProfileName = "yuzu"
 
     def __init__(self, disabled: Collection[str] = ()) -> None:
-        self._disabled = disabled
+        self._disabled = names_off(disabled)
 
     def _load(self, finder: Finder) -> str | None:
         found = finder.down("load", fold=False, tool=_TOOL)
@@ -71,8 +72,9 @@ class Yuzu:
         places = (self._load(finder), finder.down(CARD, fold=False, tool=_TOOL))
         return sorted({title for place in places if place is not None for title, _ in finder.ids(place)})
 
-    def installed(self, root: FileSystem, title_id: int) -> Installed:
+    def installed(self, root: FileSystem, title_id: int | str) -> Installed:
         """Return what yuzu finds for one title."""
+        title_id = title_id_of(title_id)
         finder = Finder(root)
         mods: list[Mod] = []
         load = self._load(finder)
@@ -93,13 +95,19 @@ class Yuzu:
         settings = disabled_addons(finder, title_id)
         for name in YUZU_SWITCHES.keys() & settings.names:
             finder.tell("disabled", settings.path, f"{YUZU_SWITCHES[name]} switched off in yuzu's settings", ignored=False)
-        off = dict.fromkeys(self._disabled, "by choice") | dict.fromkeys(settings.names, "in yuzu's settings")
-        found = switched(finder, mods, lambda mod: off.get("SDMC" if mod.path.startswith(f"{CARD}/") else mod.name, ""))
-        return Installed(self.name, title_id, found, tuple(dict.fromkeys(finder.notices)))
+        off = frozenset(settings.names)
+        found, unknown = switched(
+            finder,
+            mods,
+            self._disabled,
+            why_off=lambda mod: "in yuzu's settings" if (_on_card(mod) or mod.name) in off else "",
+            also=_on_card,
+        )
+        return Installed(self.name, title_id, found, tuple(dict.fromkeys(finder.notices)), unknown)
 
     def _title(self, finder: Finder, path: str, name: str, title_id: int) -> list[Mod]:
         if name != f"{title_id:016X}":
-            finder.tell("case", path, f"yuzu asks for {title_id:016X}, in upper case")
+            finder.tell("case", path, f"yuzu asks for {title_id:016X}, in upper case{_CASE}")
             return []
         if _modless(title_id):
             finder.tell("place", path, "is the update's id, and updates get no mods: they lie under the title's own")
@@ -109,16 +117,16 @@ class Yuzu:
         for entry in entries:
             inner = join(path, entry.name)
             if entry.kind != "directory":
-                finder.tell("kind", inner, "is a file, and each mod is a folder")
+                finder.is_file(inner, "each mod is a folder")
             elif find_name([entry], "romfs", fold=True) or find_name([entry], "exefs", fold=True):
-                finder.tell("place", inner, f"lies in the title's own folder: yuzu wants one for each mod, {path}/<mod>/{entry.name}")
+                finder.tell("place", inner, f"lies in the title's own folder: yuzu asks for one folder a mod, {path}/<mod>/{entry.name}")
             else:
                 mods.append(finder.mod(inner, entry.name, _HABITS))
         return mods
 
     def _card(self, finder: Finder, path: str, name: str, title_id: int) -> list[Mod]:
         if name != f"{title_id:016X}":
-            finder.tell("case", path, f"yuzu asks for {title_id:016X}, in upper case")
+            finder.tell("case", path, f"yuzu asks for {title_id:016X}, in upper case{_CASE}")
             return []
         if _modless(title_id):
             finder.tell("place", path, "is the update's id, and updates get no mods: they lie under the title's own")
@@ -129,6 +137,11 @@ class Yuzu:
         """Return what yuzu would make of a folder, were it that of a mod."""
         finder = Finder(root)
         return finder.mod(path, name, _HABITS), finder.notices
+
+
+def _on_card(mod: Mod) -> str:
+    """What yuzu calls a mod that is a folder on the SD card; ``""`` for any other."""
+    return "SDMC" if mod.path.startswith(f"{CARD}/") else ""
 
 
 def _modless(title_id: int) -> bool:

@@ -96,7 +96,7 @@ def test_E17_yuzu_takes_no_containers(part: str) -> None:
 def test_E19_where_patches_lie() -> None:
     patch = f"{BUILD_TEXT}.ips"
     card = tree({f"atmosphere/exefs_patches/set/{patch}": b"", f"{PLACES['atmosphere']}/exefs/{patch}": b""})
-    assert kinds("atmosphere", card) == [["exefs_patches"], ["exefs"]]
+    assert kinds("atmosphere", card) == [["exefs_patches"], []]
     assert told(installed("atmosphere", card)) == [("place", f"{PLACES['atmosphere']}/exefs/{patch}")]
     for name in ("yuzu", "ryujinx"):
         found = installed(name, tree({f"{PLACES[name]}/exefs/{patch}": b"", f"{PLACES[name]}/exefs/a.pchtxt": b""}))
@@ -262,7 +262,7 @@ def test_a_folder_of_one_mod_is_read_as_each_tool_would() -> None:
     found = {name: profile(name).scan(root, "my mod", "my mod") for name in PROFILES}
     assert {name: [part.kind for part in mod.parts] for name, (mod, _) in found.items()} == {
         "atmosphere": ["romfs", "exefs", "exefs.nsp"],
-        "yuzu": ["romfs", "romfs_ext", "exefs"],
+        "yuzu": ["romfs", "romfs_ext"],
         "ryujinx": ["romfs", "exefs"],
         "plain": ["romfs", "romfs_ext", "exefs", "exefs.nsp"],
     }
