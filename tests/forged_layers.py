@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from struct import pack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,8 +77,43 @@ def upper(generation: int) -> bytes:
     return pack(">II", SECURE, generation)
 
 
+def metadata_of(tables: bytes, start: int, kind: int, edits: Mapping[int, bytes] | None = None) -> tuple[bytes, bytes]:
+    """What follows the tables of a section that hashes them: hash levels and what describes these; and the fields of the FS header.
+
+    Args:
+        tables: The tables.
+        start: Offset of their first byte.
+        kind: 1 hashes with SHA-256, 2 with SHA3-256.
+        edits: Offset in what describes the levels, to other bytes there.
+    """
+    new, log2 = hashlib.sha256 if kind == 1 else hashlib.sha3_256, 12
+    levels: list[bytes] = [tables]
+    for _ in range(2):
+        below = levels[0] + bytes(-len(levels[0]) % (1 << log2))
+        levels.insert(0, b"".join(new(below[at : at + (1 << log2)]).digest() for at in range(0, len(below), 1 << log2)))
+    master = new(levels[0].ljust(1 << log2, b"\0")).digest()
+    rows, behind = b"", b""
+    for level in levels:
+        rows += pack("<QQII", len(behind), len(level), log2, 0)
+        behind += b"" if level is tables else level.ljust(-(-len(level) // 16) * 16, b"\0")
+    info = pack("<4s3I", b"IVFC", 0x20000, 0x20, len(levels) + 1) + rows
+    described = bytearray(pack("<Q", start + len(tables)) + info.ljust(0xC0, b"\0") + master)
+    for offset, replacement in (edits or {}).items():
+        described[offset : offset + len(replacement)] = replacement
+    fields = pack("<QQ", start + len(tables) + len(behind), len(described)) + hashlib.sha256(described).digest()
+    return behind + bytes(described) + bytes(-len(described) % 16), fields
+
+
 def update(
-    base: bytes, image: bytes, runs: Sequence[Run], generations: Sequence[int] = (5,), edits: Mapping[int, bytes] | None = None
+    base: bytes,
+    image: bytes,
+    runs: Sequence[Run],
+    generations: Sequence[int] = (5,),
+    edits: Mapping[int, bytes] | None = None,
+    *,
+    metadata: int = 0,
+    metadata_edits: Mapping[int, bytes] | None = None,
+    encryption: int = 4,
 ) -> bytes:
     """An update of a base section (in the clear), which makes the section of ``image``.
 
@@ -87,6 +123,9 @@ def update(
         runs: Where the new section comes from.
         generations: The patch is encrypted in so many parts, one in each.
         edits: More edits of the FS header.
+        metadata: Metadata hash type: whether the tables are hashed, and by what.
+        metadata_edits: Offset in the metadata hash data, to other bytes there.
+        encryption: 4, or 6 to leave the bytes before the image's offset plain.
     """
     section, hash_data = whole_section(image)
     rows, data, at = [], b"", 0
@@ -109,13 +148,18 @@ def update(
     parts = list(zip(starts, [*starts[1:], len(clear)], generations, strict=True))
     ctr_header, ctr_table = table_of(CTR_EX_ENTRY, [(start, 0, b"", generation) for start, _, generation in parts], len(clear))
     stored = b"".join(encrypt_ctr(CTR_KEY, upper(generation), START + start, clear[start:stop]) for start, stop, generation in parts)
-    stored += encrypt_ctr(CTR_KEY, upper(5), START + len(clear), ctr_table)
+    if encryption == 6:
+        plain = min(len(section) - len(image), len(clear))
+        stored = clear[:plain] + stored[plain:]
+    tail, fields = metadata_of(table + ctr_table, len(data), metadata, metadata_edits) if metadata else (b"", b"")
+    stored += encrypt_ctr(CTR_KEY, upper(5), START + len(clear), ctr_table + tail)
     info = pack("<QQ", len(data), len(table)) + header + pack("<QQ", len(clear), len(ctr_table)) + ctr_header
-    return raw_nca(stored, hash_data, 4, {0x100: info, **(edits or {})}, program_id=PROGRAM_ID | 0x800)
+    more = {5: bytes([metadata]), 0x1A0: fields} if metadata else {}
+    return raw_nca(stored, hash_data, encryption, {0x100: info, **more, **(edits or {})}, program_id=PROGRAM_ID | 0x800)
 
 
-def sparse(image: bytes, kept: Sequence[tuple[int, int]]) -> bytes:
-    """A sparse base: of its section only some ranges (multiples of 0x10) are stored."""
+def sparse(image: bytes, kept: Sequence[tuple[int, int]], *, metadata: int = 0) -> bytes:
+    """A sparse base: of its section only some ranges (multiples of 0x10) are stored; ``metadata`` hashes its table."""
     section, hash_data = whole_section(image)
     section += bytes(-len(section) % 0x200)
     encrypted = encrypt_ctr(CTR_KEY, upper(5), START, section)
@@ -130,10 +174,12 @@ def sparse(image: bytes, kept: Sequence[tuple[int, int]]) -> bytes:
         at = max(at, stop)
     header, table = table_of(INDIRECT_ENTRY, rows, len(section))
     data += bytes(-len(data) % 0x10)
-    stored = data + encrypt_ctr(CTR_KEY, upper(3 << 16), START + len(data), table)
+    tail, fields = metadata_of(table, len(data), metadata) if metadata else (b"", b"")
+    stored = data + encrypt_ctr(CTR_KEY, upper(3 << 16), START + len(data), table + tail)
     info = pack("<QQ", len(data), len(table)) + header + pack("<QH", START, 3)
     units = pack("<II", START // 0x200, (START + len(section)) // 0x200)
-    return raw_nca(stored, hash_data, 3, {0x148: info}, header_edits={0x240 + 0x10 * SLOT: units})
+    edits = {0x148: info, **({5: bytes([metadata]), 0x1A0: fields} if metadata else {})}
+    return raw_nca(stored, hash_data, 3, edits, header_edits={0x240 + 0x10 * SLOT: units})
 
 
 def compressed(image: bytes, block: int = 0x1000) -> bytes:

@@ -92,7 +92,7 @@ def test_what_is_not_supported_is_no_success() -> None:
     update = DATA / "bktr" / "update.nca"
     result = oboromi("verify", update, "--keys", DATA / "bktr" / "keys" / "prod.keys")
     assert (result.code, result.err) == (3, b"")
-    assert [line.split()[1:3] for line in result.lines if line.startswith("skipped ")] == [["hash", "tree"]]
+    assert [line.split()[1:3] for line in result.lines if line.startswith("skipped ")] == [["base", f"{update}/romfs:"]]
     assert "patch" in result.text
     result = oboromi("verify", DATA / "nsz" / "z_std_S.nsz", *KEYS)
     assert (result.code, result.err) == (3, b"")

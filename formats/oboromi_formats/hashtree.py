@@ -19,10 +19,12 @@ __all__ = [
     "IVFC_MAGIC",
     "IVFC_VERSION",
     "LAYOUTS",
+    "METADATA_HASH_DATA",
     "REGION_COUNT",
     "HierarchicalSha256Info",
     "IvfcInfo",
     "IvfcLevel",
+    "MetadataHashData",
     "Region",
 ]
 
@@ -74,6 +76,18 @@ class IvfcInfo:
     master_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class MetadataHashData:
+    """The hash tree over the bucket trees of a section. ``layer_info_offset`` is where the offsets of its hash levels count from.
+
+    That counts as the offset of the tables does: from the start of the section, of a sparse one from its physical offset. The last level
+    is the tables themselves, from the first on.
+    """
+
+    layer_info_offset: int
+    integrity: IvfcInfo
+
+
 HIERARCHICAL_SHA256 = Layout(
     "HierarchicalSha256 hash data",
     Struct(
@@ -94,29 +108,41 @@ HIERARCHICAL_SHA256 = Layout(
     "Hash tree of a partition section (Switchbrew wiki, NCA).",
 )
 
+_IVFC_FIELDS = (
+    "magic" / Bytes(4),  # 0x00
+    "version" / Int32ul,  # 0x04
+    "master_hash_size" / Int32ul,  # 0x08
+    "layer_count" / Int32ul,  # 0x0C
+    "levels"  # 0x10
+    / array(
+        IVFC_LEVEL_COUNT,
+        record(
+            IvfcLevel,
+            "offset" / Int64ul,  # +0x00
+            "size" / Int64ul,  # +0x08
+            "block_size_log2" / Int32ul,  # +0x10
+            "reserved" / Int32ul,  # +0x14
+        ),
+    ),
+    "salt_seed" / Bytes(0x20),  # 0xA0
+    "master_hash" / Bytes(0x20),  # 0xC0: SHA-256 of level 1, padded to a block
+)
+
 IVFC = Layout(
     "IVFC hash data",
-    Struct(
-        "magic" / Bytes(4),  # 0x00
-        "version" / Int32ul,  # 0x04
-        "master_hash_size" / Int32ul,  # 0x08
-        "layer_count" / Int32ul,  # 0x0C
-        "levels"  # 0x10
-        / array(
-            IVFC_LEVEL_COUNT,
-            record(
-                IvfcLevel,
-                "offset" / Int64ul,  # +0x00
-                "size" / Int64ul,  # +0x08
-                "block_size_log2" / Int32ul,  # +0x10
-                "reserved" / Int32ul,  # +0x14
-            ),
-        ),
-        "salt_seed" / Bytes(0x20),  # 0xA0
-        "master_hash" / Bytes(0x20),  # 0xC0: SHA-256 of level 1, padded to a block
-    ),
+    Struct(*_IVFC_FIELDS),
     IvfcInfo,
     "Hash tree of a RomFS section (Switchbrew wiki, NCA).",
 )
 
-LAYOUTS = (HIERARCHICAL_SHA256, IVFC)
+METADATA_HASH_DATA = Layout(
+    "NCA metadata hash data",
+    Struct(
+        "layer_info_offset" / Int64ul,  # 0x00
+        "integrity" / record(IvfcInfo, *_IVFC_FIELDS),  # 0x08
+    ),
+    MetadataHashData,
+    "Hash tree over the bucket trees of a section (Switchbrew wiki, NCA).",
+)
+
+LAYOUTS = (HIERARCHICAL_SHA256, IVFC, METADATA_HASH_DATA)

@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_formats.nca import FsType
+from oboromi_fs.backends.nca import has_metadata_hashes, metadata_tree
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.errors import IntegrityError, OboromiFsError
 from oboromi_fs.jobs.checks import SHOWN, Check, State, Status, Step, Task, count_of, failure, flatten, now, structure
 from oboromi_fs.jobs.signatures import signatures
+from oboromi_fs.jobs.treechecks import tree_step
 from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
     from oboromi_fs.backends.nca import Nca, NcaSection
-    from oboromi_fs.storage.hashed import HashLevel, HashTreeStorage
+    from oboromi_fs.protocols import Storage
 
 __all__ = ["nca_steps", "romfs_step", "section_steps"]
 
 _RUN = 8 << 20
-"""Bytes a task hashes: enough to drown its cost, little enough that two cores end together."""
+"""Bytes a task decompresses: enough to drown its cost, little enough that two cores end together."""
 
 
 def nca_steps(label: str, nca: Nca, name: str, state: State) -> list[Step]:
@@ -60,18 +62,33 @@ def _name(label: str, nca: Nca, stem: str, state: State) -> Step:
 
 
 def section_steps(label: str, section: NcaSection, state: State) -> list[Step]:
-    """Return the checks of a section: its FS header, its hash tree, and the tables of its file system."""
+    """Return the checks of a section: its FS header, its hash trees, what is compressed in it, and the tables of its file system."""
     if section.fault is not None:
         return [now(failure(label, "FS header hash", section.fault))]
-    steps = [now(Check(label, "FS header hash", "ok", size=0x200))]
+    steps = [now(_fs_header(label, section))]
+    if has_metadata_hashes(section):
+        try:
+            steps.append(tree_step(label, metadata_tree(section), state, file=section.nca.raw, check="metadata hashes"))
+        except OboromiFsError as wrong:
+            steps.append(now(failure(label, "metadata hashes", wrong)))
     try:
-        tree = section.hash_layer(check=False)
+        whole, ranges = section.in_parts()
+        tree = section.hash_layer(check=False, over=whole)
     except OboromiFsError as wrong:
         return [*steps, now(failure(label, "hash tree", wrong))]
+    missing = _missing(section) if ranges != [(0, whole.size)] else ""
     if tree is None:
         steps.append(now(Check(label, "hash tree", "note", "the section has no hashes")))
     else:
-        steps.append(_tree(label, section, tree, state))
+        steps.append(tree_step(label, tree, state, file=section.nca.raw, ranges=ranges if missing else None, missing=missing))
+    steps.append(Step([], lambda _: [Check(label, "keys", "note", note) for note in section.notes]))
+    if missing and section.is_patch:
+        try:
+            section.decrypted()
+        except OboromiFsError as wrong:  # It says what is missing.
+            return [*steps, now(failure(label, "base", wrong))]
+    if missing:
+        return steps
     try:
         image = section.image()
         fs = RomFs(image) if section.header.fs_type == FsType.ROMFS else NspArchive(image)
@@ -79,60 +96,45 @@ def section_steps(label: str, section: NcaSection, state: State) -> list[Step]:
         return steps
     except OboromiFsError as wrong:
         return [*steps, now(failure(label, "file system", wrong))]
+    if section.is_compressed:
+        steps.append(_compressed(label, image, state))
     if isinstance(fs, RomFs):
         return [*steps, romfs_step(label, fs, state)]
     return [*steps, now(structure(label, fs))]
 
 
-def _tree(label: str, section: NcaSection, tree: HashTreeStorage, state: State) -> Step:
-    tasks: list[Task] = []
-    blocks = 0
-    for level in tree.levels():
-        per_task = max(1, _RUN // level.block_size)
-        state.total += level.size
-        blocks += level.block_count
-        tasks += [
-            _blocks(label, tree, level, range(first, min(first + per_task, level.block_count)), state)
-            for first in range(0, level.block_count, per_task)
-        ]
+def _fs_header(label: str, section: NcaSection) -> Check:
+    if any(section.nca.header.fs_header_hashes[section.index]):
+        return Check(label, "FS header hash", "ok", size=0x200)
+    return Check(label, "FS header hash", "note", "there is none")
+
+
+def _missing(section: NcaSection) -> str:
+    if section.is_patch:
+        return f"they take bytes of the base, {section.nca.header.program_id & ~0x800:016x}, which was not given"
+    return "they were taken out of this base, for its update to bring"
+
+
+def _compressed(label: str, image: Storage, state: State) -> Step:
+    """The step that decompresses everything once, in runs."""
+    state.total += image.size
+
+    def run(start: int) -> Task:
+        def task() -> list[Check]:
+            buffer = bytearray(min(_RUN, image.size - start))
+            try:
+                image.readinto_at(start, buffer)
+            except OboromiFsError as wrong:
+                return [failure(label, "compressed blocks", wrong)]
+            state.advance(len(buffer), label)
+            return []
+
+        return task
 
     def finish(results: list[list[Check] | bytes]) -> list[Check]:
-        bad = flatten(results)
-        notes = [Check(label, "keys", "note", note) for note in section.notes]
-        if bad:
-            shown = bad[:SHOWN]
-            if len(bad) > len(shown):
-                shown.append(Check(label, "hash tree", "failed", f"and {len(bad) - len(shown)} more bad blocks"))
-            return shown + notes
-        levels = tree.levels()
-        detail = f"{len(levels)} levels, {blocks} blocks"
-        return [Check(label, "hash tree", "ok", detail, size=sum(level.size for level in levels)), *notes]
+        return flatten(results)[:SHOWN] or [Check(label, "compressed blocks", "ok", size=image.size)]
 
-    return Step(tasks, finish)
-
-
-def _blocks(label: str, tree: HashTreeStorage, level: HashLevel, blocks: range, state: State) -> Task:
-    def task() -> list[Check]:
-        state.advance(0, label)
-        low, high = level.span(blocks.start, blocks.stop)
-        try:
-            bad = tree.verify_range(level.number, blocks.start, len(blocks))
-        except OboromiFsError as wrong:
-            return [failure(label, "hash tree", wrong)]
-        state.advance(high - low, label)
-        return [
-            Check(
-                label,
-                "hash tree",
-                "failed",
-                f"level {level.number}, block {block} does not match its hash",
-                tree.section.place(min(level.offset + level.span(block, block)[0], tree.section.size)).offset,
-                level.block_size,
-            )
-            for block in bad
-        ]
-
-    return task
+    return Step([run(start) for start in range(0, image.size, _RUN)], finish)
 
 
 def romfs_step(label: str, fs: RomFs, state: State) -> Step:

@@ -10,7 +10,7 @@ there is and split :meth:`HashTreeStorage.verify_range` over threads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.base import StorageBase
@@ -328,13 +328,15 @@ class HierarchicalSha256Storage(HashTreeStorage):
 
 
 class IvfcStorage(HashTreeStorage):
-    """The data of a HierarchicalIntegrity (IVFC) tree: level 6.
+    """The data of a HierarchicalIntegrity (IVFC) tree: its last level, which is level 6 in an archive.
 
     Args:
         section: The plain bytes of the section, all six levels.
         info: What the section's header says.
         check: Whether reading checks. Without, this is a plain window of the section.
         algorithm: ``"sha256"`` or ``"sha3_256"``.
+        layer_offset: Where the offsets of the hash levels count from, in trees that lie behind their data: the data then is the start of
+            the section, and there may be fewer levels.
 
     Raises:
         CorruptError: The header contradicts itself or the section.
@@ -343,18 +345,24 @@ class IvfcStorage(HashTreeStorage):
     __slots__ = ()
     kind = "Ivfc"
 
-    def __init__(self, section: Storage, info: IvfcInfo, *, check: bool = True, algorithm: str = "sha256") -> None:
+    def __init__(self, section: Storage, info: IvfcInfo, *, check: bool = True, algorithm: str = "sha256", layer_offset: int = 0) -> None:
         checker = _Checker(section, self.kind)
         if info.magic != b"IVFC":
             raise checker.refuse("magic", f"is {info.magic!r}, must be b'IVFC'")
-        checker.equal("layer_count", info.layer_count, 7)
+        if layer_offset and not 2 <= info.layer_count <= 7:
+            raise checker.refuse("layer_count", f"is {info.layer_count}, must be 2 to 7")
+        if not layer_offset:
+            checker.equal("layer_count", info.layer_count, 7)
         checker.equal("levels count", len(info.levels), 6)
         checker.equal("master_hash_size", info.master_hash_size, _HASH)
         checker.equal("master_hash size", len(info.master_hash), _HASH)
         levels: list[HashLevel] = []
         room = _HASH
-        for index, level in enumerate(info.levels):
+        count = info.layer_count - 1
+        for index, stored in enumerate(info.levels[:count]):
             field = f"levels[{index}]"
+            start = stored.offset if not layer_offset else layer_offset + stored.offset if index < count - 1 else 0
+            level = replace(stored, offset=start)
             checker.region(field, level)
             if not 4 <= level.block_size_log2 <= _MAX_BLOCK_LOG2:
                 raise checker.refuse(f"{field}.block_size_log2", f"{level.block_size_log2} is not in 4..{_MAX_BLOCK_LOG2}")

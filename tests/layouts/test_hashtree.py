@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 
-from oboromi_formats.hashtree import HIERARCHICAL_SHA256, IVFC, HierarchicalSha256Info, IvfcInfo, IvfcLevel, Region
+from oboromi_formats.hashtree import HIERARCHICAL_SHA256, IVFC, METADATA_HASH_DATA, HierarchicalSha256Info, IvfcInfo, IvfcLevel, Region
 from oboromi_fs._decode import decode_bytes, encode
 from tests.layouts.pins import check_layout
 
@@ -29,43 +29,47 @@ def test_hierarchical_sha256() -> None:
     )
 
 
+_IVFC_FIELDS = {
+    "magic": (0x00, "b4"),
+    "version": (0x04, "u4"),
+    "master_hash_size": (0x08, "u4"),
+    "layer_count": (0x0C, "u4"),
+    "levels.0.offset": (0x10, "u8"),
+    "levels.0.size": (0x18, "u8"),
+    "levels.0.block_size_log2": (0x20, "u4"),
+    "levels.0.reserved": (0x24, "u4"),
+    "levels.1.offset": (0x28, "u8"),
+    "levels.1.size": (0x30, "u8"),
+    "levels.1.block_size_log2": (0x38, "u4"),
+    "levels.1.reserved": (0x3C, "u4"),
+    "levels.2.offset": (0x40, "u8"),
+    "levels.2.size": (0x48, "u8"),
+    "levels.2.block_size_log2": (0x50, "u4"),
+    "levels.2.reserved": (0x54, "u4"),
+    "levels.3.offset": (0x58, "u8"),
+    "levels.3.size": (0x60, "u8"),
+    "levels.3.block_size_log2": (0x68, "u4"),
+    "levels.3.reserved": (0x6C, "u4"),
+    "levels.4.offset": (0x70, "u8"),
+    "levels.4.size": (0x78, "u8"),
+    "levels.4.block_size_log2": (0x80, "u4"),
+    "levels.4.reserved": (0x84, "u4"),
+    "levels.5.offset": (0x88, "u8"),
+    "levels.5.size": (0x90, "u8"),
+    "levels.5.block_size_log2": (0x98, "u4"),
+    "levels.5.reserved": (0x9C, "u4"),
+    "salt_seed": (0xA0, "b32"),
+    "master_hash": (0xC0, "b32"),
+}
+
+
 def test_ivfc() -> None:
-    check_layout(
-        IVFC,
-        0xE0,
-        {
-            "magic": (0x00, "b4"),
-            "version": (0x04, "u4"),
-            "master_hash_size": (0x08, "u4"),
-            "layer_count": (0x0C, "u4"),
-            "levels.0.offset": (0x10, "u8"),
-            "levels.0.size": (0x18, "u8"),
-            "levels.0.block_size_log2": (0x20, "u4"),
-            "levels.0.reserved": (0x24, "u4"),
-            "levels.1.offset": (0x28, "u8"),
-            "levels.1.size": (0x30, "u8"),
-            "levels.1.block_size_log2": (0x38, "u4"),
-            "levels.1.reserved": (0x3C, "u4"),
-            "levels.2.offset": (0x40, "u8"),
-            "levels.2.size": (0x48, "u8"),
-            "levels.2.block_size_log2": (0x50, "u4"),
-            "levels.2.reserved": (0x54, "u4"),
-            "levels.3.offset": (0x58, "u8"),
-            "levels.3.size": (0x60, "u8"),
-            "levels.3.block_size_log2": (0x68, "u4"),
-            "levels.3.reserved": (0x6C, "u4"),
-            "levels.4.offset": (0x70, "u8"),
-            "levels.4.size": (0x78, "u8"),
-            "levels.4.block_size_log2": (0x80, "u4"),
-            "levels.4.reserved": (0x84, "u4"),
-            "levels.5.offset": (0x88, "u8"),
-            "levels.5.size": (0x90, "u8"),
-            "levels.5.block_size_log2": (0x98, "u4"),
-            "levels.5.reserved": (0x9C, "u4"),
-            "salt_seed": (0xA0, "b32"),
-            "master_hash": (0xC0, "b32"),
-        },
-    )
+    check_layout(IVFC, 0xE0, _IVFC_FIELDS)
+
+
+def test_metadata_hash_data() -> None:
+    fields = {f"integrity.{name}": (8 + offset, kind) for name, (offset, kind) in _IVFC_FIELDS.items()}
+    check_layout(METADATA_HASH_DATA, 0xE8, {"layer_info_offset": (0, "u8"), **fields})
 
 
 def test_hash_data_of_a_small_partition() -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from oboromi_formats.bucket_tree import COMPRESSED_ENTRY, CTR_EX_ENTRY, INDIRECT_ENTRY
 from oboromi_fs._decode import corrupt, error
-from oboromi_fs.backends.nca.header import UNIT
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.errors import CorruptError, FormatError, MissingBaseError
 from oboromi_fs.storage.buckets import NODE_SIZE, geometry, read_buckets, tree_header
@@ -31,7 +30,7 @@ _INDIRECT_HEADER, _CTR_EX_HEADER, _SPARSE_HEADER, _COMPRESSED_HEADER = 0x110, 0x
 def _tree(section: NcaSection, storage: Storage, entry: Table, header: bytes, at: int, name: str, *, end: int | None = None) -> Buckets:
     """Read a tree of a section, from the storage that is its table."""
     what = f"{section.what} {name} tree"
-    head = tree_header(header, what=what, storage=section.nca.raw, offset=0x400 + UNIT * section.index + at)
+    head = tree_header(header, what=what, storage=section.nca.raw, offset=section.header_offset + at)
     shape = geometry(head.entry_count, entry.row_size, NODE_SIZE)
     if storage.size < shape.size:
         problem = f"{head.entry_count} entries need {shape.size:#x} bytes, the table has {storage.size:#x}"
@@ -42,7 +41,7 @@ def _tree(section: NcaSection, storage: Storage, entry: Table, header: bytes, at
 
 
 def _wrong(section: NcaSection, problem: str, at: int, field: str) -> FormatError:
-    offset = 0x400 + UNIT * section.index + at
+    offset = section.header_offset + at
     return error(CorruptError, problem, what=section.what, storage=section.nca.raw, offset=offset, field=field)
 
 
@@ -168,7 +167,7 @@ def _base_section(section: NcaSection, *, needed: bool) -> Storage:
         title = section.nca.header.program_id
         problem = f"is a patch, which holds only what differs from the base, {title & ~0x800:016x}: "
         problem += section.nca.base_note or "give the base as well"
-        raise error(MissingBaseError, problem, what=section.what, storage=section.nca.raw, offset=0x400 + UNIT * section.index + 0x100)
+        raise error(MissingBaseError, problem, what=section.what, storage=section.nca.raw, offset=section.header_offset + 0x100)
     found = base.sections.get(section.index)
     return empty if found is None else found.decrypted()
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from oboromi_formats.hashtree import HIERARCHICAL_SHA256, IVFC
-from oboromi_formats.nca import Encryption, FsHeader, HashType
+from oboromi_formats.nca import FS_HEADER_OFFSET, Encryption, FsHeader, HashType
 from oboromi_fs._decode import decode_bytes, error
 from oboromi_fs.backends.nca.header import UNIT
 from oboromi_fs.backends.nca.layers import check_patch_info, decompressed, patched, patched_alone, patched_body, sparse_body
@@ -80,6 +80,11 @@ class NcaSection:
     def what(self) -> str:
         """How error messages call it."""
         return f"NCA section {self.index} ({self.name})"
+
+    @property
+    def header_offset(self) -> int:
+        """Where its FS header lies, from the start of the NCA: behind the header, or in NCA0 at the start of the section."""
+        return self.start if self.nca.header.magic == b"NCA0" else FS_HEADER_OFFSET + UNIT * self.index
 
     @property
     def is_patch(self) -> bool:
@@ -245,7 +250,7 @@ class NcaSection:
         return section, body.covered(0) if isinstance(body, IndirectStorage) else []
 
     def _unsupported(self, problem: str, field: str) -> NoReturn:
-        at = 0x400 + UNIT * self.index
+        at = self.header_offset
         raise error(UnsupportedError, problem, what=self.what, storage=self.nca.raw, offset=at, field=field)
 
     def _top_hash_matches(self, storage: Storage) -> bool:
@@ -282,7 +287,7 @@ class NcaSection:
                 algorithm = "sha256" if kind == HashType.HIERARCHICAL_INTEGRITY else "sha3_256"
                 return IvfcStorage(section, decode_bytes(IVFC, data[: IVFC.size]), check=check, algorithm=algorithm)
         except CorruptError as wrong:
-            at = 0x400 + UNIT * self.index + 8
+            at = self.header_offset + 8
             raise error(
                 type(wrong), wrong.problem, what=f"{self.what} hash data", storage=self.nca.raw, offset=at, field=wrong.field
             ) from wrong
@@ -334,7 +339,7 @@ class NcaSection:
             key = self.nca.key_name(self)
             cause = f"the section's key ({key}) is wrong, or the file is damaged" if key else "it is stored plain: the file is damaged"
             # The hash lies in the FS header: at the start of its hash data, in IVFC at their end.
-            at = 0x400 + UNIT * self.index + (0xC8 if isinstance(layer, IvfcStorage) else 0x08)
+            at = self.header_offset + (0xC8 if isinstance(layer, IvfcStorage) else 0x08)
             problem = f"{wrong.problem}; {cause}"
             raise error(IntegrityError, problem, what=self.what, storage=self.nca.raw, offset=at, field="master_hash") from wrong
         return layer
