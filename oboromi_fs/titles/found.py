@@ -42,12 +42,14 @@ class Issue:
         path: Where: a host path, which may go on inside a package.
         text: What is wrong, as a person reads it.
         title_id: Of which title, or None where nobody can tell.
+        key_name: The key that is absent, of an issue about one.
     """
 
     kind: IssueKind
     path: str
     text: str
     title_id: int | None = None
+    key_name: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""

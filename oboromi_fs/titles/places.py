@@ -11,7 +11,7 @@ from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.splitparts import parts_listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from oboromi_fs.titles.found import PackageForm
 
@@ -54,7 +54,7 @@ class Place:
         return tuple(rows)
 
 
-def find_places(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Place]:
+def find_places(paths: Iterable[str | os.PathLike[str]], *, told: Callable[[str, OSError], None] | None = None) -> Iterator[Place]:
     """Yield the places in files and folders where titles may be, in the order of their paths; each once.
 
     Folders are searched to the bottom, links are followed, and a folder that is met twice is searched once. A file that is named itself
@@ -62,19 +62,20 @@ def find_places(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Place]:
 
     Args:
         paths: Host paths. One may go on inside a container.
+        told: Called with each folder that cannot be listed, and why.
 
     Raises:
         EntryNotFoundError: A path that does not exist.
         OSError: A folder that is named itself cannot be listed; of those below, what cannot be listed is passed over.
     """
     seen: set[tuple[int, int]] = set()
-    told: set[str] = set()
+    given_out: set[str] = set()
     loose: dict[str, list[str]] = {}
     for given in paths:
         path = os.fspath(given)
         if os.path.isdir(path) and not parts_listed(path):
             folder = path.rstrip(os.sep) or os.sep
-            found = _search(folder, seen, named=True)
+            found = _search(folder, seen, told, named=True)
         elif path.lower().endswith((*_LOOSE, ".tik")) and os.path.exists(path):
             loose.setdefault(os.path.dirname(path) or os.curdir, []).append(path)
             continue
@@ -82,11 +83,11 @@ def find_places(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Place]:
             found = iter([_file(path)])
         for place in found:
             real = os.path.realpath(place.path)
-            if real not in told:
-                told.add(real)
+            if real not in given_out:
+                given_out.add(real)
                 yield place
     for folder, files in loose.items():  # Named one by one, they are of the titles of one folder.
-        if os.path.realpath(folder) not in told:
+        if os.path.realpath(folder) not in given_out:
             yield Place(folder, "folder", tuple(sorted(set(files))))
 
 
@@ -99,7 +100,7 @@ def _file(path: str) -> Place:
     return Place(path, "package", tuple(parts_listed(head)) or (head,))
 
 
-def _search(root: str, seen: set[tuple[int, int]], *, named: bool) -> Iterator[Place]:
+def _search(root: str, seen: set[tuple[int, int]], told: Callable[[str, OSError], None] | None, *, named: bool) -> Iterator[Place]:
     pending = [(root, 0)]
     while pending:
         folder, depth = pending.pop()
@@ -110,9 +111,11 @@ def _search(root: str, seen: set[tuple[int, int]], *, named: bool) -> Iterator[P
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
                 children = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-        except OSError:
+        except OSError as wrong:
             if named and folder == root:
                 raise
+            if told is not None:
+                told(folder, wrong)
             continue
         names = {child.name for child in children}
         if _is_extracted(folder, names, named=named and folder == root):

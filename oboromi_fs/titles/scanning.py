@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from oboromi_formats.cnmt import MetaType, RecordType
 from oboromi_formats.nca import ContentType
@@ -22,13 +22,13 @@ from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Issue,
 from oboromi_fs.titles.places import Place, find_places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from oboromi_fs.opening import KeysType
     from oboromi_fs.protocols import FileSystem
     from oboromi_fs.titles.found import IssueKind
 
-__all__ = ["look_into", "scan"]
+__all__ = ["Visit", "look_into", "scan"]
 
 _META = (".cnmt.nca", ".cnmt.ncz")
 _LOOSE = (".nca", ".ncz")
@@ -73,18 +73,23 @@ def scan(paths: Iterable[str | os.PathLike[str]], keys: KeysType = None, *, open
         yield from look_into(place, opening).metas
 
 
-def look_into(place: Place, opener: Opener) -> Package:
+Visit: TypeAlias = "Callable[[NestedFs, str, Sequence[FoundMeta]], None]"
+"""Gets what enters the contents of a place, the path that theirs are below, and the titles found, while the place is open."""
+
+
+def look_into(place: Place, opener: Opener, *, visit: Visit | None = None) -> Package:
     """Return what a place holds. Whatever is wrong with it is among the issues; nothing is raised and nothing stays open.
 
     Args:
         place: From :func:`~oboromi_fs.titles.find_places`.
         opener: What opens containers, with the keys.
+        visit: Called before it is closed, to look further. What it raises of this package's errors is an issue like others.
     """
-    looking = _Looking(place, opener)
+    looking = _Looking(place, opener, visit)
     try:
         looking.look()
     except MissingKeyError as wrong:
-        looking.tell("key", place.path, str(wrong))
+        looking.tell_key(place.path, wrong)
     except (OboromiFsError, OSError) as wrong:
         looking.tell("damaged", place.path, str(wrong))
     return Package(place.path, place.form, tuple(looking.metas), tuple(looking.tickets), tuple(looking.issues))
@@ -109,9 +114,10 @@ class _File(NamedTuple):
 class _Looking:
     """A look into one place: what has been found so far."""
 
-    def __init__(self, place: Place, opener: Opener) -> None:
+    def __init__(self, place: Place, opener: Opener, visit: Visit | None = None) -> None:
         self.place = place
         self.opener = opener
+        self.visit = visit if visit is not None else _no_visit
         self.metas: list[FoundMeta] = []
         self.tickets: list[FoundTicket] = []
         self.issues: list[Issue] = []
@@ -121,6 +127,9 @@ class _Looking:
     def tell(self, kind: IssueKind, path: str, text: str, title_id: int | None = None) -> None:
         self.issues.append(Issue(kind, path, text, title_id))
 
+    def tell_key(self, path: str, wrong: MissingKeyError) -> None:
+        self.issues.append(Issue("key", path, str(wrong), key_name=wrong.key_name))
+
     def _where(self, path: str) -> str:
         return join(self.place.path, path) if path else self.place.path
 
@@ -129,8 +138,9 @@ class _Looking:
             self._extracted()
             return
         if self.place.form == "folder":
-            with HostFs(self.place.path) as folder, NestedFs(folder, self.opener) as nested:
+            with HostFs(self.place.path, access=self.opener.access) as folder, NestedFs(folder, self.opener) as nested:
                 self._files(nested, folder, self._loose())
+                self.visit(nested, "", self.metas)
             return
         location = locate(self.place.path, opener=self.opener)
         with location.fs as nested:
@@ -141,11 +151,13 @@ class _Looking:
                 container, self._inner = nested.enter(location.path), location.path
             if container is None:
                 self.tell("unknown", self.place.path, "is no package, card or NCA")
-            elif isinstance(container, Nca):
+                return
+            if isinstance(container, Nca):
                 self._inner = ""
                 self._files(nested, nested, [_File(location.path, container.raw.size)], itself=True)
             else:
                 self._files(nested, container, list(_files_of(container)))
+            self.visit(nested, location.path, self.metas)
 
     def _loose(self) -> list[_File]:
         root = self.place.path
@@ -203,7 +215,7 @@ class _Looking:
             try:
                 nca = nested.enter(join(self._inner, each.path))
             except MissingKeyError as wrong:
-                self.tell("key", self._where(each.path), str(wrong))
+                self.tell_key(self._where(each.path), wrong)
                 return
             except (OboromiFsError, OSError) as wrong:
                 self.tell("damaged", self._where(each.path), str(wrong))
@@ -221,7 +233,7 @@ class _Looking:
                 return ContentMeta.of_nca(nca)
             self.tell("damaged", self._where(file.path), "is called a Meta NCA, and is no NCA")
         except MissingKeyError as wrong:
-            self.tell("key", self._where(file.path), str(wrong))
+            self.tell_key(self._where(file.path), wrong)
         except (OboromiFsError, OSError) as wrong:
             self.tell("damaged", self._where(file.path), str(wrong))
         return None
@@ -325,7 +337,7 @@ class _Looking:
                 self.tell("no-meta", self.place.path, text, title)
 
     def _extracted(self) -> None:
-        with HostFs(self.place.path) as folder:
+        with HostFs(self.place.path, access=self.opener.access) as folder:
             title = 0
             if folder.exists("exefs/main.npdm"):
                 from oboromi_fs.metadata.npdm import Npdm
@@ -338,9 +350,14 @@ class _Looking:
             there = {kind for name, kind in pairs if folder.is_dir(name)}
             if folder.is_dir("manual"):
                 there.add(RecordType.HTML_DOCUMENT)
-        application = title & ~_FAMILY
-        contents = tuple(FoundContent(kind, "", 0, title & 0xFF, b"", "") for kind in sorted(there))
-        self.metas.append(FoundMeta(application, application, MetaType.APPLICATION, 0, self.place.path, "extracted", contents=contents))
+            application = title & ~_FAMILY
+            contents = tuple(FoundContent(kind, "", 0, title & 0xFF, b"", "") for kind in sorted(there))
+            self.metas.append(FoundMeta(application, application, MetaType.APPLICATION, 0, self.place.path, "extracted", contents=contents))
+            self.visit(NestedFs(folder, self.opener), "", self.metas)
+
+
+def _no_visit(nested: NestedFs, path: str, metas: Sequence[FoundMeta]) -> None:
+    del nested, path, metas
 
 
 def _files_of(container: FileSystem) -> Iterator[_File]:
