@@ -11,6 +11,7 @@ from oboromi_fs import (
     NotADirectoryEntryError,
     UnsafePathError,
 )
+from oboromi_fs.storage.deferred import DeferredStorage
 
 
 def test_parents_come_by_themselves() -> None:
@@ -56,3 +57,17 @@ def test_lookups_that_fail() -> None:
         fs.read_dir("a/b")
     with pytest.raises(IsADirectoryEntryError):
         fs.storage("a")
+
+
+def test_a_deferred_file_is_not_made_until_it_is_read() -> None:
+    made: list[str] = []
+
+    def make() -> MemoryStorage:
+        made.append("now")
+        return MemoryStorage(b"abc")
+
+    fs = MemoryFs({"x": DeferredStorage(3, make)})
+    assert (fs.metadata("x").size, fs.read_dir(), fs.storage("x").size) == (3, [DirEntry("x", "file", 3)], 3)
+    assert made == []
+    assert fs.read_bytes("x") == b"abc"
+    assert made == ["now"]

@@ -16,7 +16,7 @@ from oboromi_fs.executables import Nro, Nso
 from oboromi_fs.jobs.patching import PatchFile, make_patch, plan_patches
 from oboromi_fs.patches.ips import encode_ips
 from oboromi_fs.patches.values import Record
-from tests.command import DATA, oboromi
+from tests.command import DATA, KEYS, oboromi
 
 EXE = DATA / "exe"
 BUILD = "4E795564D8F92ABE10ED05873AF2404E08C6D76A"
@@ -299,3 +299,74 @@ def test_making_then_patching_is_the_identity(edits: list[tuple[int, bytes]], as
     plan = plan_patches(old.raw, [PatchFile(f"{BUILD}.{'pchtxt' if as_text else 'ips'}", made.storage)])
     assert plan.storage(compress=False)[0x100:].tobytes() == bytes(image[0x100:])
     assert bool(made.records) == (bytes(image[0x100:]) != old.uncompressed()[0x100:].tobytes())
+
+
+def test_a_patch_of_a_build_is_refused_for_what_is_no_executable() -> None:
+    Path("fix.pchtxt").write_text(f"@nsobid-{BUILD}\n@enabled\n00000110 41\n", encoding="utf-8")
+    nsp, data = DATA / "nsp" / "std_g1.nsp", Path(DATA / "nsp" / "std_g1.nsp").read_bytes()
+    why = f"is for build {BUILD}, and the file is no executable; the executable in it is"
+    for patch in ("fix.pchtxt", f"{BUILD}.ips"):
+        for inside in ("", "/@program"):
+            refused = oboromi("patch", *KEYS, f"{nsp}{inside}", patch, "-o", "new")
+            room = "exefs/main" if inside else "@program/exefs/main"
+            assert (refused.code, refused.message) == (1, f"{patch}: {why} {nsp}{inside}/{room}; --force applies it all the same")
+        # Without keys an NCA is a file like any other, and nothing in it can be named.
+        for name in (nsp, DATA / "nca_forged" / "ctr.nca", "plain.bin"):
+            Path("plain.bin").write_bytes(bytes(0x200))
+            other = oboromi("patch", name, patch, "-o", "new")
+            assert (other.code, Path("new").exists()) == (1, False)
+            assert "the file is no executable; one in a package is written like game.nsp/@program/exefs/main; --force" in other.message
+    assert oboromi("patch", *KEYS, nsp, f"{BUILD}.ips", "-o", "new", "--force").code == 0
+    assert Path("new").read_bytes() == data[:0x110] + b"PATCHED!" + data[0x118:]
+    module = oboromi("patch", *KEYS, f"{nsp}/@program/exefs/main", f"{BUILD}.ips", "-o", "module")
+    assert (module.code, text("module")[0x10:0x18]) == (0, b"PATCHED!")
+
+
+def test_a_folder_is_told_where_the_executable_in_it_is() -> None:
+    Path("exefs").mkdir()
+    shutil.copy("main", "exefs/main")
+    found = oboromi("patch", "exefs", f"{BUILD}.ips", "-o", "new")
+    assert (found.code, found.message) == (5, "is a directory, and what is patched is a file; the executable in it is exefs/main: 'exefs'")
+    Path("sets").mkdir()
+    shutil.copy(f"{BUILD}.ips", "sets")
+    with zipfile.ZipFile("pack.zip", "w") as archive:
+        archive.write("main", "exefs/main")
+    none = oboromi("patch", "-q", "pack.zip", "sets", "-o", "new")
+    assert (none.code, none.message) == (
+        1,
+        "no patch is for this file; the executable in it is pack.zip/exefs/main; nothing is written",
+    )
+
+
+def test_a_folder_for_a_patch_is_made() -> None:
+    assert oboromi("patch", "main", f"{BUILD}.ips", "-o", "new").code == 0
+    made = oboromi("patch", "make", "main", "new", "-o", "sets/")
+    assert (made.code, made.message) == (0, f"1 record, {len(PATCH)} bytes, written to sets/{BUILD}.ips")
+    assert Path(f"sets/{BUILD}.ips").read_bytes() == PATCH
+    Path("odd.pchtxt").mkdir()
+    assert oboromi("patch", "make", "main", "new", "-o", "odd.pchtxt", "--json").json["output"] == f"odd.pchtxt/{BUILD}.ips"
+    assert Path(f"odd.pchtxt/{BUILD}.ips").read_bytes() == PATCH
+    for output, code, problem in (
+        ("new/", 2, "new is NEW"),
+        (f"{BUILD}.ips/", 6, "is no folder"),
+        ("nowhere/sets/", 6, "the folder 'nowhere' is not there; make it first"),
+    ):
+        found = oboromi("patch", "make", "main", "new", "-o", output)
+        assert found.code == code
+        assert problem in found.message
+    for one, two, extra in (("main", "main", ()), ("main", "new", ("-n",)), ("main", f"{BUILD}.ips", ())):
+        oboromi("patch", "make", one, two, "-o", "none/", *extra)
+        assert not Path("none").exists()
+    applied = oboromi("patch", "main", f"{BUILD}.ips", "-o", "none/")
+    assert (applied.code, applied.message) == (6, "none/: is a folder, and what is patched is a file")
+
+
+def test_a_folder_goes_again_if_the_patch_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert oboromi("patch", "main", f"{BUILD}.ips", "-o", "new").code == 0
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("oboromi_fs.cli.patching.write_storage", interrupted)
+    assert oboromi("patch", "make", "main", "new", "-o", "sets/").code == 130
+    assert not Path("sets").exists()

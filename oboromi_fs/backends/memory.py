@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oboromi_fs.base import FileSystemBase, MemoryStorage
+from oboromi_fs.base import FileSystemBase, MemoryStorage, StorageBase
 from oboromi_fs.errors import EntryNotFoundError, IsADirectoryEntryError, NotADirectoryEntryError, UnsafePathError
 from oboromi_fs.paths import normalise, split
 from oboromi_fs.protocols import DirEntry, Metadata, Storage
@@ -45,7 +45,8 @@ class MemoryFs(FileSystemBase):
                 raise UnsafePathError(path, "is given twice, or is a directory")
             self._add_directory(split(canonical)[0])
             self._dirs[split(canonical)[0]][split(canonical)[1]] = canonical
-            self._files[canonical] = data if isinstance(data, Storage) else MemoryStorage(data, canonical)
+            # StorageBase first: a check against the protocol reads ``sources`` up to Python 3.11, and a deferred one would be made for it.
+            self._files[canonical] = data if isinstance(data, StorageBase | Storage) else MemoryStorage(data, canonical)
         for path in dirs:
             self._add_directory(normalise(path))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.console import plural, printable, size_text
 from oboromi_fs.cli.drawing import columns
 from oboromi_fs.cli.failures import DONE, NO, UsageError
 from oboromi_fs.cli.outputs import check_place
+from oboromi_fs.errors import IsADirectoryEntryError
 from oboromi_fs.jobs.naming import naming
-from oboromi_fs.jobs.patching import make_patch, patch_files, plan_patches, read_patch
+from oboromi_fs.jobs.patching import executable_in, make_patch, patch_files, plan_patches, read_patch
 from oboromi_fs.patches.buildids import build_id_of, stem
 from oboromi_fs.patches.pchtxt import tell_differences
 from oboromi_fs.storage.writing import write_storage
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
     from oboromi_fs.cli.console import Console
     from oboromi_fs.cli.session import Session
-    from oboromi_fs.jobs.patching import PatchPlan
+    from oboromi_fs.jobs.patching import Made, PatchPlan
+    from oboromi_fs.opening import Location
     from oboromi_fs.patches.buildids import Dialect
     from oboromi_fs.patches.values import Patch
 
@@ -50,7 +53,7 @@ def patch_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``patch`` takes."""
     parser.usage = (
         "oboromi patch [options] FILE PATCH [PATCH ...] -o OUT\n"
-        "       oboromi patch make OLD NEW -o FILE.ips|FILE.pchtxt|DIR\n"
+        "       oboromi patch make OLD NEW -o FILE.ips|FILE.pchtxt|DIR/\n"
         "       oboromi patch show PATCH"
     )
     parser.description = (
@@ -62,7 +65,12 @@ def patch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("words", metavar="FILE PATCH", nargs="+", help="files, also inside containers; a PATCH may be a folder of patches")
     add = parser.add_argument
-    add("-o", "--output", metavar="OUT", help="the patched file; or the patch, or a folder in which it is called by the build id")
+    add(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="the patched file; or the patch, or a folder, in which it is called by the build id; DIR/ is made",
+    )
     add("-n", "--dry-run", action="store_true", help="tell what would change, and write nothing")
     group = parser.add_argument_group("applying").add_argument
     group("--profile", choices=_PROFILES, help="whose habits to follow where a patch does not fit, or is read in several ways")
@@ -116,14 +124,17 @@ def _apply(session: Session, options: argparse.Namespace, target: str, words: Se
     place = session.locate(target)
     places = {word: session.locate(word) for word in words}
     if options.output:
-        if os.path.isdir(options.output):
+        if _is_folder(options.output):
             raise OSError(errno.EISDIR, "is a folder, and what is patched is a file", options.output)
         check_place(options.output, "patch", {"FILE": place, **{f"the patch {word}": each for word, each in places.items()}})
+    if place.kind == "directory":
+        raise IsADirectoryEntryError(place.display, f"is a directory, and what is patched is a file{_hint(place)}")
     storage = session.storage(place)
     files = [file for word in words for file in patch_files(places[word])]
     with naming(place):
         plan = plan_patches(storage, files, dialect=_dialect(options), force=options.force)
-    _tell(console, plan)
+    hint = _hint(place) if plan.module.kind == "file" and plan.passed else ""
+    _tell(console, plan, hint)
     changing = sum(len(used.records) for used in plan.used)
     if plan.refused or not changing:
         if not plan.refused:
@@ -134,7 +145,7 @@ def _apply(session: Session, options: argparse.Namespace, target: str, words: Se
                 if len(plan.used) == 1
                 else "the patches change nothing"
             )
-            console.error(f"{found}; nothing is written")
+            console.error(f"{found}{'' if plan.used else hint}; nothing is written")
         if session.json:
             console.json(_document(options, plan, None))
         return NO
@@ -156,11 +167,23 @@ def _apply(session: Session, options: argparse.Namespace, target: str, words: Se
     return DONE
 
 
-def _tell(console: Console, plan: PatchPlan) -> None:
+def _is_folder(output: str) -> bool:
+    """Whether an output is a folder, or is written as one."""
+    return os.path.isdir(output) or not os.path.basename(output)
+
+
+def _hint(place: Location) -> str:
+    """Where the executable may be, of a file that is none."""
+    inside = executable_in(place)
+    return f"; the executable in it is {inside}" if inside else "; one in a package is written like game.nsp/@program/exefs/main"
+
+
+def _tell(console: Console, plan: PatchPlan, hint: str) -> None:
     """Say what is not applied, and what of the rest is not."""
     for each in plan.passed:
         if each.fatal:
-            console.error(f"{each.name}: {each.reason}; {'--force applies it all the same' if each.other else 'nothing is written'}")
+            end = f"{hint}; --force applies it all the same" if each.other else "; nothing is written"
+            console.error(f"{each.name}: {each.reason}{end}")
         else:
             console.warn(f"{each.name}: passed over: {each.reason}")
     for used in plan.used:
@@ -184,7 +207,7 @@ def _make(session: Session, options: argparse.Namespace, old: str, new: str) -> 
     console = session.console
     places = {"OLD": session.locate(old), "NEW": session.locate(new)}
     output = options.output
-    text = output is not None and output.lower().endswith(".pchtxt")
+    text = output is not None and output.lower().endswith(".pchtxt") and not _is_folder(output)
     for option in ("title", "ips32"):
         if getattr(options, option) and text != (option == "title"):
             raise UsageError(f"--{option} has no effect on {'a pchtxt' if text else 'an IPS patch; call it .pchtxt'}")
@@ -192,11 +215,17 @@ def _make(session: Session, options: argparse.Namespace, old: str, new: str) -> 
     made = make_patch(before, after, text=text, title=options.title or "", ips32=options.ips32 or None)
     for remark in made.remarks:
         console.warn(remark)
-    if output is not None and os.path.isdir(output):
+    folder = ""
+    if output is not None and _is_folder(output):
         if not made.build_id:
             raise UsageError(f"{output} is a folder, and OLD has no build id to call the patch by: give -o a name")
+        if not os.path.isdir(output):
+            folder = output.rstrip(os.sep)
+            check_place(folder, "patch", places)
+            if os.path.lexists(folder):
+                raise OSError(errno.ENOTDIR, "is no folder", folder)
         output = os.path.join(output, f"{made.build_id}.ips")
-    if output is not None:
+    if output is not None and not folder:
         check_place(output, "patch", places)
     if not made.records:
         console.error("the two do not differ in what a patch can change; nothing is written")
@@ -204,7 +233,7 @@ def _make(session: Session, options: argparse.Namespace, old: str, new: str) -> 
     if options.dry_run:
         output = None
     else:
-        write_storage(made.storage, output)
+        _write(made, output, folder)
         if not text and made.build_id and build_id_of(stem(output)) != build_id_of(made.build_id):
             console.note(f"loaders find the patch if it is called {made.build_id}.ips")
     if session.json:
@@ -214,6 +243,20 @@ def _make(session: Session, options: argparse.Namespace, old: str, new: str) -> 
         where = "to be written" if output is None else f"written to {output}"
         console.note(f"{plural(made.records, 'records')}, {size_text(made.storage.size)}, {where}")
     return DONE
+
+
+def _write(made: Made, output: str, folder: str) -> None:
+    """Write a patch, in a folder that is made for it, if it is to be; without the patch the folder goes again."""
+    if not folder:
+        write_storage(made.storage, output)
+        return
+    os.mkdir(folder)
+    try:
+        write_storage(made.storage, output)
+    except BaseException:
+        with suppress(OSError):
+            os.rmdir(folder)
+        raise
 
 
 # Showing

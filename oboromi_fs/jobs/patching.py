@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oboromi_fs.base import MemoryStorage
-from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError
+from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError, OboromiFsError
 from oboromi_fs.jobs.naming import Named
 from oboromi_fs.patches.applying import apply_patch
 from oboromi_fs.patches.buildids import build_id_of, build_problem, name_problem, shown, stem
@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from oboromi_fs.patches.values import Patch, Record
     from oboromi_fs.protocols import Storage
 
-__all__ = ["Made", "Passed", "PatchFile", "PatchPlan", "Used", "make_patch", "patch_files", "plan_patches", "read_patch"]
+__all__ = ["Made", "Passed", "PatchFile", "PatchPlan", "Used", "executable_in", "make_patch", "patch_files", "plan_patches", "read_patch"]
 
 _MOST_TEXT = 64 << 20
 """Bytes of a pchtxt; more is refused."""
 _IPS = ".ips"
 _ENDINGS = (_IPS, ".pchtxt")
+_LEAST_DIGITS = 16
+"""Digits from which on the name of an IPS is a build id where the file has none; ``cafe.ips`` may be for a file of any kind."""
+_ROOMS = ("main", "exefs/main", "@program/exefs/main")
+"""Where a container has its main executable: an ExeFS, an NCA, a package."""
 _DEPTH = 32
 """Levels of folders in which patches are looked for."""
 _OF_LAYOUT = ("flags", "module_name_offset", "module_name_size", "compressed_sizes", "hashes")
@@ -220,8 +224,8 @@ def plan_patches(target: Storage, patches: Sequence[PatchFile], *, dialect: Dial
             plan.passed.append(Passed(file.name, problem, file.chosen))
             continue
         patch = read_patch(file.storage, file.name, dialect)
-        if not ips and module.module_id and not forced:
-            problem = build_problem(patch.build_id, module.module_id, dialect)
+        if not ips and not forced:
+            problem = _build_problem(patch.build_id, module, dialect)
         if problem:
             plan.passed.append(Passed(file.name, problem, file.chosen))
             continue
@@ -245,9 +249,30 @@ def _name_problem(file: PatchFile, module: Module, ips: bool, dialect: Dialect) 
     text = stem(file.name)
     if not ips and not file.name.lower().endswith(_IPS):
         return ""  # It says itself.
-    if not module.module_id or build_id_of(text) is None:
+    if build_id_of(text) is None or (not module.module_id and len(text) < _LEAST_DIGITS):
         return ""
-    return build_problem(text, module.module_id, dialect)
+    return _build_problem(text, module, dialect)
+
+
+def _build_problem(text: str, module: Module, dialect: Dialect) -> str:
+    """Why a patch of a build is not for a module; only executables are of a build."""
+    if module.module_id:
+        return build_problem(text, module.module_id, dialect)
+    return f"is for build {text}, and the file is no executable" if any(build_id_of(text) or b"") else ""
+
+
+def executable_in(place: Location) -> str:
+    """Return the path of the main executable in a container or folder, as its user would write it; ``""`` where there is none.
+
+    What cannot be opened has none.
+    """
+    for room in _ROOMS:
+        try:
+            if place.fs.metadata(join(place.path, room)).kind == "file":
+                return f"{place.display.rstrip('/')}/{room}"
+        except (OboromiFsError, OSError):  # A hint must not hide what it is about.
+            continue
+    return ""
 
 
 class Made(NamedTuple):

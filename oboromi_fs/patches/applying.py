@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from oboromi_fs.base import StorageBase
-from oboromi_fs.patches.values import Record, Remark
+from oboromi_fs.patches._arguments import want_dialect, want_records, want_storage
+from oboromi_fs.patches.values import Patch, Record, Remark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from oboromi_fs.patches.buildids import Dialect
-    from oboromi_fs.patches.values import Patch
     from oboromi_fs.protocols import Place, Storage
 
 __all__ = ["Application", "PatchedStorage", "apply_patch", "clip"]
@@ -61,6 +61,10 @@ def apply_patch(patch: Patch, size: int, *, protected: int = 0, dialect: Dialect
         protected: Bytes at its start that must not change.
         dialect: Whose habits to follow where a record does not fit.
     """
+    if not isinstance(patch, Patch):
+        message = f"patch is a Patch, such as parse_ips returns, and not {type(patch).__name__}"
+        raise TypeError(message)
+    want_dialect(dialect)
     habits = _HABITS[dialect]
     records: list[Record] = []
     remarks: list[Remark] = []
@@ -102,6 +106,8 @@ class PatchedStorage(StorageBase):
     def __init__(self, source: Storage, records: Iterable[Record]) -> None:
         import numpy as np
 
+        want_storage(source, "source")
+        want_records(records, "records")
         self._source = source
         self._size = source.size
         self._records: Sequence[Record] = tuple(records)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import string
 from typing import Literal, TypeAlias
 
+from oboromi_fs.patches._arguments import want_bytes, want_dialect, want_text
+
 __all__ = ["Dialect", "build_id_of", "build_problem", "name_problem", "same_build", "shown", "stem"]
 
 Dialect: TypeAlias = Literal["neutral", "atmosphere", "yuzu", "ryujinx"]
@@ -22,6 +24,7 @@ def build_id_of(text: str) -> bytes | None:
         >>> build_id_of("00112233")[:5].hex(), build_id_of("main")
         ('0011223300', None)
     """
+    want_text(text, "text")
     if not text or len(text) > _DIGITS or any(char not in string.hexdigits for char in text):
         return None
     return bytes.fromhex(text.ljust(_DIGITS, "0"))
@@ -29,11 +32,13 @@ def build_id_of(text: str) -> bytes | None:
 
 def stem(name: str) -> str:
     """Return the name of a patch file up to its first dot."""
+    want_text(name, "name")
     return name.rpartition("/")[2].partition(".")[0]
 
 
 def same_build(text: str, module_id: bytes) -> bool:
     """Whether a build id as text is that of a module, whose id has up to 32 bytes."""
+    want_bytes(module_id, "module_id")
     return build_id_of(text) == module_id.ljust(32, b"\0")
 
 
@@ -44,6 +49,7 @@ def shown(module_id: bytes) -> str:
         >>> shown(bytes.fromhex("00aabb00").ljust(32, b"\\0"))
         '00AABB'
     """
+    want_bytes(module_id, "module_id")
     return module_id.rstrip(b"\0").hex().upper()
 
 
@@ -55,6 +61,7 @@ def build_problem(text: str, module_id: bytes, dialect: Dialect = "neutral") -> 
         module_id: Build id of the module, up to 32 bytes.
         dialect: The tool.
     """
+    want_dialect(dialect)
     if build_id_of(text) is None:
         return f"{text!r} is no build id, which is up to 64 hexadecimal digits"
     if not same_build(text, module_id):
@@ -71,6 +78,8 @@ def name_problem(name: str, dialect: Dialect) -> str:
         name: Name of the file, such as ``0123….ips``; of a pchtxt the build id stands inside, and any name will do.
         dialect: The tool.
     """
+    want_text(name, "name")
+    want_dialect(dialect)
     base = name.rpartition("/")[2]
     text, end = stem(base), base.rpartition(".")[2]
     if end.lower() == "pchtxt":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError
+from oboromi_fs.patches._arguments import want_records, want_storage
 from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_TOTAL, Patch, Record, Remark
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _MOST = 1 << 30
 
 def is_ips(storage: Storage) -> bool:
     """Whether the magic of either form is there."""
+    want_storage(storage, "storage")
     return storage[:5].tobytes() in (_IPS.magic, _IPS32.magic)
 
 
@@ -59,6 +61,7 @@ def parse_ips(storage: Storage) -> Patch:
         >>> parse_ips(MemoryStorage(b"PATCH" + bytes.fromhex("000110 0002 1f20") + b"EOF")).records
         (Record(offset=272, data=b'\\x1f ', run=0),)
     """
+    want_storage(storage, "storage")
     magic = storage[:5].tobytes()
     form = _IPS if magic == _IPS.magic else _IPS32
     source = str(getattr(storage, "name", ""))
@@ -115,6 +118,7 @@ def encode_ips(records: Iterable[Record], *, ips32: bool | None = None) -> bytes
         FormatError: An offset does not fit; or a record begins at the forbidden offset, and there is no byte before it to begin with: give
             one that starts a byte earlier.
     """
+    want_records(records, "records")
     items = list(records)
     form = _IPS32 if ips32 or (ips32 is None and not fits_ips(items)) else _IPS
     out = bytearray(form.magic)

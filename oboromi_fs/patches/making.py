@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import FormatError
+from oboromi_fs.patches._arguments import want_storage
 from oboromi_fs.patches.values import MAX_RECORD, MAX_TOTAL, Record
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def make_records(old: Storage, new: Storage, *, start: int = 0) -> list[Record]:
         >>> make_records(MemoryStorage(b"abcdef"), MemoryStorage(b"abXdef"))
         [Record(offset=2, data=b'X', run=0)]
     """
+    want_storage(old, "old")
+    want_storage(new, "new")
     if old.size != new.size:
         raise FormatError(
             f"the new version has {new.size:#x} bytes, the old one {old.size:#x}: a patch overwrites bytes, and can add or remove none",

@@ -15,6 +15,7 @@ from oboromi_formats.nso import NSO_HEADER, NSO_MAGIC, NsoFlags, NsoSegment
 from oboromi_fs._decode import encode
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.executables import Kip, Nro, Nso, _lz4
+from oboromi_fs.patches._arguments import want_storage
 from oboromi_fs.patches.applying import PatchedStorage
 from oboromi_fs.storage.concat import ConcatStorage
 from oboromi_fs.storage.deferred import DeferredStorage
@@ -61,6 +62,7 @@ def module_of(storage: Storage) -> Module:
     Raises:
         CorruptError: It is one, and broken.
     """
+    want_storage(storage, "storage")
     magic = storage[:0x14].tobytes()
     if magic[:4] == NSO_MAGIC:
         nso = Nso(storage)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError
+from oboromi_fs.patches._arguments import want_bytes, want_dialect, want_records, want_text
 from oboromi_fs.patches.buildids import Dialect, build_id_of
 from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_TOTAL, Patch, Record, Remark
 
@@ -47,6 +48,8 @@ class _Reading:
     shift: int = 0
     comment: str = ""
     total: int = 0
+    ended: Remark | None = None
+    """What ended the last patch, other than a command: told if there is a record behind it."""
 
     def tell(self, line: int, text: str) -> None:
         self.remarks.append(Remark(line, text))
@@ -73,6 +76,8 @@ def parse_pchtxt(data: bytes, dialect: PchtxtDialect = "neutral", *, source: str
         >>> patch.build_id, patch.records[0].offset, patch.records[0].data.hex()
         ('00AA', 272, '1f2003d5')
     """
+    want_bytes(data, "data")
+    want_dialect(dialect, "reference")
     if len(data) > _MOST:
         raise CorruptError(f"has {len(data)} bytes, a patch has fewer than {_MOST}", what=_WHAT, source=source)
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
@@ -126,7 +131,7 @@ def _line(reading: _Reading, number: int, line: str, source: str) -> bool:
     if reading.enabled and _ends(reading.dialect, line):
         reading.enabled = False
         what = "a blank line" if not line.strip() else f"a line of under {_SHORTEST} characters"
-        reading.tell(number, f"{what} ends the patch: what follows is not read until the next @enabled")
+        reading.ended = Remark(number, f"{what} ends the patch: what follows is not read until the next @enabled")
         return True
     if line.startswith("#"):
         return True
@@ -136,6 +141,9 @@ def _line(reading: _Reading, number: int, line: str, source: str) -> bool:
             reading.tell(number, "a comment inside a patch: yuzu takes it for a record")
         return True
     if not reading.enabled:
+        if reading.ended is not None and _VALUE_LINE.match(line) and _value(line[9:], reading.dialect) is not None:
+            reading.remarks.append(reading.ended)
+            reading.ended = None
         return True
     if len(line) < _SHORTEST:
         if line.strip():
@@ -156,7 +164,7 @@ def _command(reading: _Reading, number: int, line: str) -> bool:
     if letter == "s":
         return False
     if letter == "e":
-        reading.enabled = True
+        reading.enabled, reading.ended = True, None
         reading.titles.append(reading.comment)
     elif letter == "f":
         _flag(reading, number, line)
@@ -167,7 +175,7 @@ def _command(reading: _Reading, number: int, line: str) -> bool:
     elif reading.dialect != "reference" and word in ("@little-endian", "@big-endian"):
         pass
     else:
-        reading.enabled = False
+        reading.enabled, reading.ended = False, None
         if word != "@disabled":
             reading.tell(number, f"{word} is unknown, and switches the patch off")
     return True
@@ -196,8 +204,7 @@ def _record(reading: _Reading, number: int, line: str, source: str) -> None:
     if found is None:
         reading.tell(number, "is no record: the first 8 characters are not all hexadecimal digits")
         return
-    value = found.group(1)
-    data = _text(value, reading.dialect) if value.startswith('"') else _hex(value)
+    data = _value(found.group(1), reading.dialect)
     if data is None:
         reading.tell(number, "the value is neither an even number of hexadecimal digits nor a text in quotes")
         return
@@ -211,6 +218,10 @@ def _record(reading: _Reading, number: int, line: str, source: str) -> None:
     if reading.total > MAX_TOTAL or len(reading.records) >= MAX_RECORDS:
         raise CorruptError(f"line {number}: more than {MAX_TOTAL:#x} bytes or {MAX_RECORDS} records are written", what=_WHAT, source=source)
     reading.records.append(Record(offset, data))
+
+
+def _value(value: str, dialect: PchtxtDialect) -> bytes | None:
+    return _text(value, dialect) if value.startswith('"') else _hex(value)
 
 
 def _hex(value: str) -> bytes | None:
@@ -249,8 +260,13 @@ def encode_pchtxt(build_id: str, records: Iterable[Record], *, title: str = "", 
         shift: What is subtracted from every offset, and added back by readers: 0x100 makes offsets those of the loaded image.
 
     Raises:
-        FormatError: An offset does not have 32 bits once shifted, or the title has several lines.
+        FormatError: An offset does not have 32 bits once shifted, the title has several lines, or the build id is none.
     """
+    want_text(build_id, "build_id")
+    want_text(title, "title")
+    want_records(records, "records")
+    if build_id_of(build_id) is None:
+        raise FormatError(f"{build_id!r} is no build id, which is up to 64 hexadecimal digits", what=_WHAT)
     if any(ord(char) < 0x20 for char in title):
         raise FormatError(f"the title {title!r} is not one line of text", what=_WHAT)
     lines = [f"@nsobid-{build_id}", f"# {title}" if title else "", f"@flag offset_shift {shift:#x}" if shift else ""]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,9 @@ from hypothesis import strategies as st
 from oboromi_fs.errors import CorruptError, NotThisFormatError, OboromiFsError
 from oboromi_fs.patches.pchtxt import encode_pchtxt, parse_pchtxt
 from oboromi_fs.patches.values import Record
+
+if TYPE_CHECKING:
+    from oboromi_fs.patches.buildids import Dialect
 
 EXAMPLE = r"""@nsobid-00112233445566778899AABBCCDDEEFF // id
 #demo
@@ -154,3 +159,26 @@ def test_hostile_text_raises_nothing_else(lines: list[str], dialect: str) -> Non
             parse_pchtxt(data.encode("utf-8", "surrogatepass"), dialect)  # type: ignore[arg-type]  # Drawn as a str.
         except OboromiFsError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("tail", "told"),
+    [
+        ("", []),
+        ("\n", []),
+        ("\n\n", []),
+        ("\n// end\n", []),
+        ("\n@disabled\n00000020 02\n", []),
+        ("\n@enabled\n00000020 02\n", []),
+        ("\n00000020 0\n", []),
+        ("\n// more\n00000020 02\n", [4]),
+        ("\n@nsobid-00AB\n00000020 02\n", [4]),
+        ("\n00000020 02\n\n00000030 03\n", [4]),
+        ("\n00000020 02\n@enabled\n\n00000030 03\n", [4, 7]),
+    ],
+)
+def test_a_blank_line_is_told_where_it_costs_a_record(tail: str, told: list[int]) -> None:
+    data = f"@nsobid-00AB\n@enabled\n00000010 01\n{tail}".encode()
+    dialects: tuple[Dialect, ...] = ("yuzu", "ryujinx")
+    for dialect in dialects:
+        assert [remark.line for remark in parse_pchtxt(data, dialect).remarks if "ends the patch" in remark.text] == told
