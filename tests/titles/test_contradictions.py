@@ -1,0 +1,186 @@
+"""Titles that contradict themselves or lack something: each is named, and the rest is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oboromi_formats.cnmt import MetaType
+from oboromi_fs import EntryNotFoundError, FormatError, NestedFs, RomFs, open_fs
+from oboromi_fs.titles import Title, open_title
+from tests.building import KEYS
+from tests.titles import forging
+from tests.titles.forging import ADDONS, ID, UPDATE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def opened(root: Path, files: Mapping[str, bytes], **options: int) -> Title:
+    return open_title(forging.put(root, files), keys=KEYS, title_id=options.get("title_id"), version=options.get("version"))
+
+
+def told(title: Title) -> list[str]:
+    return sorted(issue.kind for issue in title.issues)
+
+
+def files(title: Title, place: str) -> dict[str, bytes]:
+    return {path: title.read_bytes(f"{place}/{path}") for path, entry in title.walk(place) if entry.kind == "file"}
+
+
+def test_two_bases_of_one_id(tmp_path: Path) -> None:
+    other = forging.with_meta(ID, MetaType.APPLICATION, [forging.program(forging.EXEFS_1, {"other": b"base"})])
+    title = opened(
+        tmp_path, {"1.nsp": forging.nsp(forging.base_title()), "2.nsp": forging.nsp(other), "3.nsp": forging.nsp(forging.base_title())}
+    )
+    assert told(title) == ["double", "two-bases"]
+    assert files(title, "romfs") == forging.BASE
+    assert "2.nsp" in next(issue.path for issue in title.issues if issue.kind == "two-bases")
+
+
+def test_the_complete_base_counts(tmp_path: Path) -> None:
+    whole = forging.base_title()
+    short = dict(list(whole.items())[1:])
+    title = opened(tmp_path, {"1.nsp": forging.nsp(short), "2.nsp": forging.nsp(whole)})
+    assert told(title) == ["double", "missing"]
+    assert files(title, "romfs") == forging.BASE
+
+
+def test_an_update_without_base(tmp_path: Path) -> None:
+    """Its ExeFS is whole; its RomFS is not, and is left out."""
+    title = opened(tmp_path, {"u.nsp": forging.nsp(forging.update_2())})
+    assert told(title) == ["no-base", "no-base"]
+    assert {entry.name for entry in title.read_dir()} == {"control", "exefs"}
+    assert files(title, "exefs") == forging.EXEFS_2
+    assert title.load_program().romfs is None
+    with pytest.raises(EntryNotFoundError):
+        title.romfs_image()
+
+
+def test_an_update_over_another_base(tmp_path: Path) -> None:
+    """A base of the same id with other bytes: what comes out does not have the hashes of the update."""
+    other = forging.with_meta(ID, MetaType.APPLICATION, [forging.program(forging.EXEFS, {"a.bin": forging.noise(77, 90_000)})])
+    title = opened(tmp_path, {"b.nsp": forging.nsp(other), "u.nsp": forging.nsp(forging.update_2())})
+    assert files(title, "exefs") == forging.EXEFS_2
+    with pytest.raises(FormatError):
+        files(title, "romfs")
+
+
+def test_add_ons_of_another_title(tmp_path: Path) -> None:
+    foreign = ADDONS[0] + 0x10000
+    addon = forging.with_meta(foreign, MetaType.ADD_ON_CONTENT, [forging.Made("data", foreign, {"romfs": forging.romfs({"x": b"x"})})])
+    title = opened(tmp_path, {"b.nsp": forging.nsp(forging.base_title()), "a.nsp": forging.nsp(addon)})
+    assert (told(title), title.addons) == (["other-title"], ())
+    assert files(title, "romfs") == forging.BASE
+
+
+def test_an_add_on_that_needs_a_later_version(tmp_path: Path) -> None:
+    addon = forging.addon(0, forging.ADDON_1, required_application_version=0x20000)
+    everything = {"b.nsp": forging.nsp(forging.base_title()), "a.nsp": forging.nsp(addon), "u.nsp": forging.nsp(forging.update_2())}
+    assert told(opened(tmp_path, everything)) == []
+    title = opened(tmp_path, {}, version=0)
+    assert (told(title), title.addons) == (["version"], (ADDONS[0],))
+
+
+def test_add_ons_alone(tmp_path: Path) -> None:
+    title = opened(tmp_path, {"a.nsp": forging.nsp(forging.addon(0, forging.ADDON_1))})
+    assert (told(title), title.version, title.programs, title.name()) == (["no-base"], 0, (), "")
+    assert files(title, f"addons/{ADDONS[0]:016x}") == forging.ADDON_1
+    with pytest.raises(EntryNotFoundError):
+        title.load_program()
+
+
+def test_tickets_of_two_packages_that_contradict(tmp_path: Path) -> None:
+    """The one beside the NCA is taken; an NCA without one takes that of another package."""
+    update = forging.update_2(**forging.locked(UPDATE))
+    wrong = forging.permit(UPDATE, bytes(16))
+    base = {"b.nsp": forging.nsp(forging.base_title())}
+    title = opened(tmp_path / "a", {**base, "a.nsp": forging.nsp({**update, **forging.permit(UPDATE)}), "c.nsp": forging.nsp(wrong)})
+    assert "ticket" in told(title)
+    assert files(title, "romfs") == forging.ROMFS_2
+    title = opened(tmp_path / "b", {**base, "a.nsp": forging.nsp(update), "tickets/x.nsp": forging.nsp(forging.permit(UPDATE))})
+    assert files(title, "romfs") == forging.ROMFS_2
+
+
+def test_which_title(tmp_path: Path) -> None:
+    other = ID + 0x20000
+    second = forging.with_meta(other, MetaType.APPLICATION, [forging.Made("control", other, {"romfs": forging.romfs(forging.CONTROL)})])
+    members = {**forging.base_title(), **second, **forging.addon(0, forging.ADDON_1)}
+    forging.put(tmp_path, {"two.xci": forging.xci(members)})
+    with pytest.raises(FormatError, match=f"say which title: there are {ID:016x}, {other:016x}"):
+        opened(tmp_path, {})
+    with pytest.raises(FormatError, match="no title 0000000000000001 in it"):
+        opened(tmp_path, {}, title_id=1)
+    assert opened(tmp_path, {}, title_id=ADDONS[0]).title_id == ID
+    title = opened(tmp_path, {}, title_id=other)
+    assert (told(title), [entry.name for entry in title.read_dir()]) == ([], ["control"])
+    with pytest.raises(FormatError, match="there is no title in it"):
+        open_title(tmp_path / "nothing.nsp" if (tmp_path / "nothing.nsp").write_bytes(b"nothing") else tmp_path, keys=KEYS)
+    with pytest.raises(FormatError, match="no profile"):
+        open_title(tmp_path / "two.xci", keys=KEYS, title_id=ID, profile="nonsense")
+
+
+def test_several_programs(tmp_path: Path) -> None:
+    second = {"romfs": {"second.txt": b"second"}, "new": {"second.txt": b"second, updated", "more": b"more"}}
+    bases = [forging.base_program(), forging.program(forging.EXEFS_1, second["romfs"], index=1)]
+    base = forging.with_meta(ID, MetaType.APPLICATION, bases)
+    updates = [
+        forging.program(forging.EXEFS_2, forging.ROMFS_2, base=bases[0]),
+        forging.program(forging.EXEFS_2, second["new"], base=bases[1], index=1),
+    ]
+    update = forging.with_meta(UPDATE, MetaType.PATCH, updates, version=0x10000)
+    mods = {f"contents/{ID + 1:016x}/romfs/more": b"modded", f"contents/{ID:016x}/romfs/more": b"first"}
+    title = opened(tmp_path, {"card.xci": forging.xci({**base, **update}), **mods})
+    assert (told(title), title.programs) == ([], (0, 1))
+    assert [entry.name for entry in title.read_dir("programs/1")] == ["exefs", "romfs"]
+    assert files(title, "romfs") == {**forging.ROMFS_2, "more": b"first"}
+    assert files(title, "programs/1/romfs") == {**second["new"], "more": b"modded"}
+    assert files(title, "programs/1/exefs") == forging.EXEFS_2
+    assert RomFs(title.romfs_image(1)).read_bytes("more") == b"modded"
+    assert title.load_program(1).module("main").build_id == f"{forging.BUILD_2.hex().upper():0<64}"
+    with pytest.raises(EntryNotFoundError, match="no such program"):
+        title.load_program(2)
+
+
+def test_a_damaged_content_does_not_stop_the_others(tmp_path: Path) -> None:
+    base = forging.base_title()
+    name = next(iter(base))
+    title = opened(tmp_path, {"b.nsp": forging.nsp({**base, name: bytes(len(base[name]))})})
+    assert told(title) == ["damaged"]
+    assert [entry.name for entry in title.read_dir()] == ["control", "manual"]
+
+
+def paths_in(fs: NestedFs, path: str) -> list[str]:
+    return [inner for inner, entry in fs.walk(path) if entry.kind == "file"]
+
+
+def test_extracted_folders(tmp_path: Path) -> None:
+    """What extraction left, NCA by NCA or as one tree, with an update beside it that needs the NCA of the base."""
+    (tmp_path / "b.nsp").write_bytes(forging.nsp(forging.base_title()))
+    with open_fs(tmp_path / "b.nsp", KEYS) as package:
+        for entry in package.read_dir():
+            inside = {f"{entry.name}/{path}": package.read_bytes(f"{entry.name}/{path}") for path in paths_in(package, entry.name)}
+            forging.put(tmp_path / "ncas", inside)
+    title = open_title(tmp_path / "ncas", keys=KEYS)
+    assert (title.title_id, told(title), files(title, "control")) == (ID, [], forging.CONTROL)
+    assert (files(title, "romfs"), files(title, "exefs"), files(title, "manual")) == (forging.BASE, forging.EXEFS, forging.MANUAL)
+    names = {f"exefs/{path}": data for path, data in forging.EXEFS.items()} | {f"romfs/{path}": data for path, data in forging.BASE.items()}
+    forging.put(tmp_path / "tree", names)
+    title = open_title(tmp_path / "tree", keys=KEYS)
+    assert (title.title_id, files(title, "romfs"), files(title, "exefs")) == (ID, forging.BASE, forging.EXEFS)
+    assert RomFs(title.romfs_image()).read_bytes("same.bin") == forging.BASE["same.bin"]
+    update = forging.put(tmp_path / "update", {"u.nsp": forging.nsp(forging.update_2())})
+    title = open_title([tmp_path / "tree", update], keys=KEYS)
+    assert told(title) == ["no-base"]
+    assert "extracted files" in str(title.issues[0])
+    assert files(title, "exefs") == forging.EXEFS_2
+    assert files(title, "romfs") == forging.BASE
+
+
+def test_an_nca_by_itself(tmp_path: Path) -> None:
+    made = forging.base_program()
+    forging.put(tmp_path, {"program.bin": made.data})
+    title = open_title(tmp_path / "program.bin", keys=KEYS)
+    assert (title.title_id, told(title), files(title, "romfs")) == (ID, [], forging.BASE)
