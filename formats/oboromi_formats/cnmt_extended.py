@@ -18,6 +18,7 @@ from oboromi_formats.layout import Layout
 __all__ = [
     "DELTA_DATA",
     "FIRMWARE_VARIATION",
+    "FIRMWARE_VARIATION_ID",
     "FIRMWARE_VARIATION_LEGACY",
     "FRAGMENT",
     "FRAGMENT_SET",
@@ -30,6 +31,7 @@ __all__ = [
     "SYSTEM_UPDATE_DATA",
     "DeltaDataHeader",
     "FirmwareVariation",
+    "FirmwareVariationId",
     "FirmwareVariationLegacy",
     "Fragment",
     "FragmentSet",
@@ -166,6 +168,13 @@ class FirmwareVariationLegacy:
 
     id: int
     reserved: bytes = bytes(0x1C)
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareVariationId:
+    """The number of a variation of the second form."""
+
+    id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +324,15 @@ FIRMWARE_VARIATION_LEGACY = Layout(
     "A variation of a system update of version 1 (Switchbrew wiki, CNMT).",
 )
 
+FIRMWARE_VARIATION_ID = Layout(
+    "CNMT firmware variation id",
+    Struct(
+        "id" / Int32ul,  # 0x0
+    ),
+    FirmwareVariationId,
+    "The number of a variation of a system update of version 2 (Switchbrew wiki, CNMT).",
+)
+
 FIRMWARE_VARIATION = Layout(
     "CNMT firmware variation",
     Struct(
@@ -338,5 +356,6 @@ LAYOUTS = (
     DELTA_DATA,
     SYSTEM_UPDATE_DATA,
     FIRMWARE_VARIATION_LEGACY,
+    FIRMWARE_VARIATION_ID,
     FIRMWARE_VARIATION,
 )

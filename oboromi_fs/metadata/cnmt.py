@@ -13,15 +13,17 @@ from oboromi_formats.cnmt import (
     InstallType,
     MetaAttributes,
     MetaType,
-    RecordType,
 )
-from oboromi_fs._decode import corrupt, decode_many
+from oboromi_fs._decode import corrupt
 from oboromi_fs.errors import FormatError
+from oboromi_fs.metadata.cursor import Cursor
+from oboromi_fs.metadata.extended_data import data_of_table, read_data
 from oboromi_fs.metadata.extended_headers import HEADERS, WITH_DATA, AddOnContentHeader, ExtendedHeader, form_of, read_extended, related_ids
 from oboromi_fs.metadata.forms import fields_from_layout, from_table, kinds_of, layout_bytes, part, source_of, to_table
 from oboromi_fs.metadata.keypath import KeyPath
 from oboromi_fs.metadata.kinds import Choice, Flags, Hex, Number
-from oboromi_fs.metadata.residue import Residue, ResidueKind, residue_of
+from oboromi_fs.metadata.records import META_TYPE, Content, MetaReference, Records
+from oboromi_fs.metadata.residue import Residue, ResidueKind
 from oboromi_fs.metadata.versions import SystemVersion, TitleVersion
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from oboromi_formats.cnmt import ContentRecord, MetaRecord
+    from oboromi_fs.metadata.extended_data import ExtendedData
     from oboromi_fs.metadata.keypath import Plain
     from oboromi_fs.protocols import Storage
 
@@ -39,43 +41,6 @@ MOST_BYTES = 1 << 26
 """More than all records and extended data that were ever seen."""
 
 _ID = Number(64, digits=16)
-_TYPE = Choice(MetaType)
-_RECORD_TYPE = Choice(RecordType)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """One NCA of the title.
-
-    Attributes:
-        hash: SHA-256 of the file, 0x20 bytes.
-        content_id: What the file's name begins with, 0x10 bytes; None stands for the first half of ``hash``.
-        size: Bytes of the file, below 1 << 40.
-        id_offset: What to add to the title's id for the id of the program.
-    """
-
-    type: RecordType | int = part(_RECORD_TYPE)
-    hash: bytes = part(Hex(0x20))
-    content_id: bytes | None = part(Hex(0x10), None, hide=True)
-    size: int = part(Number(40))
-    attributes: int = part(Number(8), 0)
-    id_offset: int = part(Number(8), 0)
-
-    @property
-    def id(self) -> bytes:
-        """The content id, in any case."""
-        return self.hash[:0x10] if self.content_id is None else self.content_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetaReference:
-    """Another title that belongs to this one; used by system updates."""
-
-    id: int = part(_ID)
-    version: int = part(TitleVersion())
-    type: MetaType | int = part(_TYPE)
-    attributes: int = part(Number(8), 0)
-    unknown: Residue = part(ResidueKind(META_RECORD.size), (), hide=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +53,7 @@ class Cnmt:
         extended_rest: Bytes of the extended header behind ``extended``.
         contents: The NCAs, without the Meta NCA itself.
         metas: Other titles.
-        extended_data: What stands between the records and the digest.
+        extended_data: What stands between the records and the digest; see :meth:`history`.
         digest: The last 0x20 bytes; zeros are usual.
         unknown: What reserved fields of the header have that is not zero.
 
@@ -109,7 +74,7 @@ class Cnmt:
 
     title_id: int = part(_ID)
     version: int = part(TitleVersion(), 0)
-    type: MetaType | int = part(_TYPE)
+    type: MetaType | int = part(META_TYPE)
     platform: int = part(Number(8), 0)
     attributes: MetaAttributes = part(Flags(MetaAttributes, 8), MetaAttributes(0))
     storage_id: int = part(Number(8), 0)
@@ -127,7 +92,7 @@ class Cnmt:
     @property
     def file_name(self) -> str:
         """What the file is called in its Meta NCA."""
-        kind = str(_TYPE.plain(self.type)) if isinstance(_TYPE.plain(self.type), str) else "Unknown"
+        kind = str(META_TYPE.plain(self.type)) if isinstance(META_TYPE.plain(self.type), str) else "Unknown"
         return f"{kind}_{self.title_id:016x}.cnmt"
 
     @classmethod
@@ -157,12 +122,13 @@ class Cnmt:
                 raise corrupt(problem, what=CNMT_HEADER.name, storage=storage, offset=CNMT_HEADER.size, field="extended_data_size")
             if declared == len(extended_data):
                 extended = replace(extended, extended_data_size=None)
+        cursor = Cursor(data[records_at:data_at], storage, records_at)
         return cls(
             **found,
             extended=extended,
             extended_rest=rest,
-            contents=tuple(map(_read_content, decode_many(CONTENT_RECORD, storage, records_at, raw.content_count))),
-            metas=tuple(map(_read_meta, decode_many(META_RECORD, storage, metas_at, raw.meta_count))),
+            contents=tuple(Content.take(cursor) for _ in range(raw.content_count)),
+            metas=tuple(MetaReference(**cursor.fields(MetaReference, META_RECORD)[0]) for _ in range(raw.meta_count)),
             extended_data=extended_data,
             digest=data[-DIGEST_SIZE:],
             unknown=unknown,
@@ -177,8 +143,8 @@ class Cnmt:
         extended = self._extended_bytes() + self.extended_rest
         counts = {"extended_header_size": len(extended), "content_count": len(self.contents), "meta_count": len(self.metas)}
         pieces = [layout_bytes(CNMT_HEADER, self, self.unknown, **counts), extended]
-        pieces += [_content_bytes(each) for each in self.contents]
-        pieces += [layout_bytes(META_RECORD, each, each.unknown) for each in self.metas]
+        pieces += [each.to_bytes() for each in self.contents]
+        pieces += [each.to_bytes() for each in self.metas]
         if len(self.digest) != DIGEST_SIZE:
             raise FormatError(f"{len(self.digest)} bytes, {DIGEST_SIZE} are needed", what=self.format, field="digest")
         return b"".join((*pieces, self.extended_data, self.digest))
@@ -187,7 +153,7 @@ class Cnmt:
         if self.extended is None:
             return b""
         if HEADERS.get(self.type) is not type(self.extended):
-            problem = f"{type(self.extended).__name__} does not belong to type {_TYPE.plain(self.type)}"
+            problem = f"{type(self.extended).__name__} does not belong to type {META_TYPE.plain(self.type)}"
             raise FormatError(problem, what=self.format, field="extended_header")
         layout = form_of(self.type, self.extended)
         replaced = {}
@@ -201,6 +167,22 @@ class Cnmt:
             replaced["data_patch_id"] = 0
         return layout_bytes(layout, self.extended, self.extended.unknown, **replaced)
 
+    def history(self) -> ExtendedData | None:
+        """Return what ``extended_data`` say: of earlier versions and deltas (updates, deltas) or of variations (system updates).
+
+        Raises:
+            CorruptError: Counts in them contradict each other, or records run over their end.
+        """
+        return read_data(self.type, self.extended_data)
+
+    def _described(self) -> ExtendedData | None:
+        """The extended data, if their value says all that they say."""
+        try:
+            value = self.history()
+            return value if value is not None and value.to_bytes() == self.extended_data else None
+        except FormatError:
+            return None
+
     def to_dict(self) -> dict[str, Plain]:
         """Return everything as plain values, for TOML and JSON; see :meth:`from_dict`."""
         table: dict[str, Plain] = {"format": self.format, **to_table(self)}
@@ -209,6 +191,9 @@ class Cnmt:
             table["extended_header"] = to_table(self.extended)
         elif self.type in HEADERS:
             table["extended_header"] = False
+        data = self._described()
+        if data is not None:
+            table["extended_data"] = to_table(data)
         if self.contents:
             table["contents"] = [dict(to_table(each)) for each in self.contents]
         if self.metas:
@@ -219,8 +204,8 @@ class Cnmt:
     def from_dict(cls, table: Mapping[str, Any], *, source: str = "") -> Cnmt:
         """Return the CNMT that a table of plain values describes.
 
-        Only ``title_id`` and ``type`` are needed. A content needs ``type``, ``hash`` and ``size``. An ``extended_header`` of false is for
-        a type that should have one and has none.
+        Only ``title_id`` and ``type`` are needed. A content needs ``type``, ``hash`` and ``size``; ``extended_data`` are a table or
+        hexadecimal digits. An ``extended_header`` of false is for a type that should have one and has none.
 
         Args:
             table: The values.
@@ -231,11 +216,14 @@ class Cnmt:
         """
         path = KeyPath(cls.format, source=source)
         rest = path.begin(table)
-        contents = _records(Content, rest.pop("contents", []), path / "contents")
-        metas = _records(MetaReference, rest.pop("metas", []), path / "metas")
+        contents = Records(Content).parse(rest.pop("contents", []), path / "contents")
+        metas = Records(MetaReference).parse(rest.pop("metas", []), path / "metas")
         plain = rest.pop("extended_header", {})
+        described = rest.pop("extended_data") if isinstance(rest.get("extended_data"), dict) else None
         found = from_table(cls, rest, path)
         path.finish(rest, (*kinds_of(cls), "extended_header", "contents", "metas"))
+        if described is not None:
+            found["extended_data"] = data_of_table(found["type"], described, path / "extended_data")
         header = HEADERS.get(found["type"])
         extended = None
         if plain is not False:
@@ -258,37 +246,3 @@ _SYSTEM_TYPES = range(MetaType.SYSTEM_PROGRAM, MetaType.BOOT_IMAGE_PACKAGE_SAFE 
 def _version(kind: int, version: int) -> Plain:
     """A title's version as text says it: titles of the system have the system's versions."""
     return SystemVersion().plain(version) if kind in _SYSTEM_TYPES else version
-
-
-def _read_content(raw: ContentRecord) -> Content:
-    return Content(
-        type=_RECORD_TYPE.from_raw(raw.type),
-        hash=raw.hash,
-        content_id=None if raw.content_id == raw.hash[:0x10] else raw.content_id,
-        size=raw.size,
-        attributes=raw.attributes,
-        id_offset=raw.id_offset,
-    )
-
-
-def _content_bytes(content: Content) -> bytes:
-    if not 0 <= content.size < 1 << 40:
-        raise FormatError(f"{content.size} does not fit 40 bits", what=CONTENT_RECORD.name, field="size")
-    low, high = content.size & 0xFFFFFFFF, content.size >> 32
-    return layout_bytes(CONTENT_RECORD, content, (), content_id=content.id, size_low=low, size_high=high)
-
-
-def _read_meta(raw: MetaRecord) -> MetaReference:
-    unknown = residue_of(bytes(0x0E) + raw.reserved.to_bytes(2, "little"), bytes(META_RECORD.size)) if raw.reserved else ()
-    return MetaReference(id=raw.id, version=raw.version, type=_TYPE.from_raw(raw.type), attributes=raw.attributes, unknown=unknown)
-
-
-def _records(cls: type[Any], plain: Any, path: KeyPath) -> tuple[Any, ...]:
-    found = []
-    for at, each in path.items(plain):
-        table = at.table(each)
-        found.append(cls(**from_table(cls, table, at)))
-        at.finish(table, kinds_of(cls))
-    if len(found) > 0xFFFF:
-        raise path.error(f"{len(found)} of them, at most {0xFFFF} fit")
-    return tuple(found)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from oboromi_formats.cnmt_extended import (
     DELTA_DATA,
     FIRMWARE_VARIATION,
+    FIRMWARE_VARIATION_ID,
     FIRMWARE_VARIATION_LEGACY,
     FRAGMENT,
     FRAGMENT_SET,
@@ -92,6 +93,7 @@ def test_history_content() -> None:
 def test_system_update() -> None:
     check_layout(SYSTEM_UPDATE_DATA, 8, {"version": (0, "u4"), "variation_count": (4, "u4")})
     check_layout(FIRMWARE_VARIATION_LEGACY, 0x20, {"id": (0, "u4"), "reserved": (4, "b28")})
+    check_layout(FIRMWARE_VARIATION_ID, 4, {"id": (0, "u4")})
     check_layout(
         FIRMWARE_VARIATION,
         0x20,
