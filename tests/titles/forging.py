@@ -45,8 +45,13 @@ def pfs0(files: Mapping[str, bytes]) -> Storage:
     return build_pfs0(MemoryFs(dict(files)))
 
 
+def code(seed: int, size: int = 0x1800) -> bytes:
+    """Text that says where its module header is, and has none there."""
+    return bytes(4) + (0x20).to_bytes(4, "little") + (noise(seed, 0x100) * (size // 0x100))[8:]
+
+
 def module(seed: int, build: bytes, *, size: int = 0x1800, bss: int = 0x123, path: str = "main.nss") -> bytes:
-    text = noise(seed, 0x100) * (size // 0x100)
+    text = code(seed, size)
     ro = bytes(4) + len(path).to_bytes(4, "little") + path.encode() + b"\0" + noise(seed + 1, 0x80)
     return build_nso(text, ro, noise(seed + 2, 0x40), bss_size=bss, module_id=build)[:].tobytes()
 
