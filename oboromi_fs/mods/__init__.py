@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oboromi_fs.mods.cheatfiles import CheatFile, FoundCheats, find_cheats
+    from oboromi_fs.mods.cheats import Cheat, parse_cheats
     from oboromi_fs.mods.game import Game
     from oboromi_fs.mods.loadout import Loadout, Ruling, load
     from oboromi_fs.mods.profiles import PROFILES, Profile, profile
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROFILES",
+    "Cheat",
+    "CheatFile",
     "Decision",
+    "FoundCheats",
     "Game",
     "Installed",
     "Loadout",
@@ -27,14 +32,19 @@ __all__ = [
     "Profile",
     "Ruling",
     "compare",
+    "find_cheats",
     "load",
+    "parse_cheats",
     "profile",
     "survey",
 ]
 
 _HOMES = {
     "PROFILES": "profiles",
+    "Cheat": "cheats",
+    "CheatFile": "cheatfiles",
     "Decision": "rules",
+    "FoundCheats": "cheatfiles",
     "Game": "game",
     "Installed": "values",
     "Loadout": "loadout",
@@ -44,7 +54,9 @@ _HOMES = {
     "Profile": "profiles",
     "Ruling": "loadout",
     "compare": "surveying",
+    "find_cheats": "cheatfiles",
     "load": "loadout",
+    "parse_cheats": "cheats",
     "profile": "profiles",
     "survey": "surveying",
 }
@@ -58,3 +70,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

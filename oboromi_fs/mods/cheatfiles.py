@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeVar
 
-    from oboromi_fs.mods.values import Installed, Mod, Notice
+    from oboromi_fs.mods.values import Installed, Mod, Notice, ProfileName
     from oboromi_fs.protocols import DirEntry, FileSystem
 
     T = TypeVar("T")
 
-__all__ = ["CheatFile", "FoundCheats", "find_cheats"]
+__all__ = ["CheatFile", "FoundCheats", "cheat_state", "cheats_json", "find_cheats", "survey_cheats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,15 @@ def find_cheats(root: FileSystem, installed: Installed, build_id: bytes | None =
     Args:
         root: What was searched.
         installed: What was found there.
-        build_id: Build id of the title's main module, of which the first 8 bytes count; None for all builds.
+        build_id: Build id of the title's main module, of which the first 8 bytes count: files of others are told. None for all builds.
+
+    Example:
+        >>> from oboromi_fs import MemoryFs
+        >>> from oboromi_fs.mods import profile
+        >>> sd = MemoryFs({"atmosphere/contents/0100abcdef000000/cheats/00112233445566aa.txt": b"[Lives]\\n04000000 00001234 00000063\\n"})
+        >>> (file,) = find_cheats(sd, profile("atmosphere").installed(sd, 0x0100ABCDEF000000)).files
+        >>> file.build_id, [(cheat.name, cheat.enabled) for cheat in file.cheats]
+        ('00112233445566AA', [('Lives', True)])
     """
     search = _Search(root, installed)
     asked = None if build_id is None else build_id[:8].ljust(8, b"\0").hex().upper()
@@ -68,6 +76,42 @@ def find_cheats(root: FileSystem, installed: Installed, build_id: bytes | None =
     files = [each for mod in mods for part in mod.of_kind("cheats") for each in search.folder(mod, part.path, asked)]
     search.tell_too_much(files)
     return FoundCheats(tuple(files), tuple(dict.fromkeys(search.finder.notices)))
+
+
+def survey_cheats(
+    root: FileSystem, found: Mapping[ProfileName, Installed], builds: Mapping[ProfileName, bytes] | None = None
+) -> dict[ProfileName, FoundCheats]:
+    """Return the cheats that each of several tools has for a title.
+
+    What is passed over by its name is in the notices of what was found, not told again.
+
+    Args:
+        root: What was searched.
+        found: What each tool finds there.
+        builds: Build ids of the title's main module as each tool loads it; where there is none, files of all builds are taken.
+    """
+    return {name: find_cheats(root, installed, (builds or {}).get(name)) for name, installed in found.items()}
+
+
+def cheats_json(cheats: FoundCheats) -> list[dict[str, Any]]:
+    """Return files of cheats as JSON has them, in the order in which the tool reads them."""
+    return [file.to_json() for file in cheats.files]
+
+
+def cheat_state(cheat: Cheat) -> str:
+    """Return what a tool does with a cheat, as a person reads it.
+
+    Example:
+        >>> cheat_state(Cheat("Lives", (0x20000000,), enabled=True)), cheat_state(Cheat("Part one"))
+        ('on', 'a heading, without code')
+    """
+    if cheat.problem:
+        return "left out"  # Why, is in the notices.
+    if not cheat.words:
+        return "a heading, without code"
+    if cheat.master and cheat.enabled:
+        return "on, the master cheat"
+    return "on" if cheat.enabled else "off"
 
 
 class _Search:
@@ -82,9 +126,10 @@ class _Search:
         entries = [entry for entry in self.finder.entries(path) if entry.kind != "directory"]
         switch = self._switches(mod, path, entries)
         for build, entry in self._chosen(mod, path, entries):
-            if asked is not None and build != asked:
-                continue
             full = join(path, entry.name)
+            if asked is not None and build != asked:
+                self.finder.tell("build", full, f"it is for build {build}, and the module main is of build {asked}", mod.name)
+                continue
             cheats = self._read(full, mod, self._cheats, most_bytes(self.profile))
             if cheats is None:
                 continue

@@ -191,7 +191,12 @@ def test_E26_the_console_asks_in_lower_case() -> None:
     ]
     assert told(installed("atmosphere", root)) == [("case", f"{folder}/{UP}.txt")]
     assert [file.build_id for file in found("atmosphere", root, bytes.fromhex(UP) + bytes(24)).files] == [UP]
-    assert found("atmosphere", root, b"\x55" * 32).files == ()
+    other = found("atmosphere", root, b"\x55" * 32)
+    assert other.files == ()
+    assert [(notice.reason, notice.path, notice.text) for notice in other.notices] == [
+        ("build", f"{folder}/{build}.txt", f"it is for build {build.upper()}, and the module main is of build 5555555555555555")
+        for build in (LOW, UP.lower())
+    ]
 
 
 def test_E26_yuzu_asks_in_upper_case_first_and_takes_all_mods() -> None:
