@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.mods.names import MODULES, NPDM
-from oboromi_fs.mods.places import ModLayer
+from oboromi_fs.mods.places import game_layer
 from oboromi_fs.mods.rules import RULES
-from oboromi_fs.overlay import Layer, UnionFs
-from oboromi_fs.overlay.markers import OPAQUE, PREFIX
+from oboromi_fs.overlay import UnionFs
+from oboromi_fs.overlay.markers import OPAQUE, PREFIX, is_marker
 from oboromi_fs.paths import join, split
 from oboromi_fs.storage.deferred import DeferredStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from oboromi_fs.mods.game import Game
+    from oboromi_fs.mods.game import Game, GamePart
     from oboromi_fs.mods.patched import PatchedModule
     from oboromi_fs.mods.patchorder import AppliedPatch
-    from oboromi_fs.mods.places import Shelf
+    from oboromi_fs.mods.places import ModLayer, Shelf
     from oboromi_fs.mods.values import Mod, Part
-    from oboromi_fs.protocols import FileSystem, Storage
+    from oboromi_fs.protocols import Storage
 
 __all__ = ["ExefsLayers", "exefs_layers"]
 
-_AT = "exefs"
+_AT: GamePart = "exefs"
 _STUB = ".stub"
-_PATCHES = (".ips", ".pchtxt")
 _STUBBING = ("atmosphere", "ryujinx", "plain")
 """Profiles of tools that read stubs in an exefs folder."""
 _MOST_NAMED = 3
@@ -63,11 +60,8 @@ def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) ->
         profile: Name of the tool's profile.
     """
     rules = RULES[profile]
-    made: list[ModLayer] = []
-    if game.exefs is not None:
-        made.append(ModLayer(Layer(game.exefs, "game exefs", at=_AT, path=game.where.get("exefs", "game exefs")), "game"))
-    known = _names_in(game.exefs)
-    picked = {id(part): _pick(shelf, mod, part, known, profile) for mod in mods for part in mod.of_kind("exefs")}
+    made = list(game_layer(game, _AT))
+    picked = {id(part): _pick(shelf, mod, part, profile) for mod in mods for part in mod.of_kind("exefs")}
     if rules.replacements_above_stubs:
         made += [each for mod in mods for each in _partitions(shelf, mod)]
         for one in picked.values():
@@ -86,28 +80,18 @@ def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) ->
     return ExefsLayers(made, {name: module.patches for name, module in patched.items()})
 
 
-def _names_in(exefs: FileSystem | None) -> set[str]:
-    """Names that are loaded: those every loader knows, and whatever the game has."""
-    names = {*MODULES, NPDM}
-    if exefs is not None:
-        with suppress(OboromiFsError, OSError):  # The layer of the game tells it.
-            names.update(entry.name for entry in exefs.read_dir(""))
-    return names
-
-
-def _pick(shelf: Shelf, mod: Mod, part: Part, known: set[str], profile: str) -> _Picked:
+def _pick(shelf: Shelf, mod: Mod, part: Part, profile: str) -> _Picked:
     """Sort what is in an exefs folder. What no loader asks for has a notice already, from whoever found the mod."""
     files: dict[str, Storage] = {}
     stubs: list[str] = []
-    for entry in shelf.root.read_dir(part.path):
+    for entry in shelf.entries(part.path, mod):
         name, path = entry.name, join(part.path, entry.name)
-        if entry.kind == "directory" or name.endswith(_PATCHES):
+        if entry.kind == "directory":
             continue
-        if name.endswith(_STUB) and name.removesuffix(_STUB) in known:
-            if profile in _STUBBING:
-                stubs.append(name.removesuffix(_STUB))
-        elif name in known:
+        if name in MODULES or name == NPDM:
             files[name] = DeferredStorage(entry.size, partial(shelf.root.storage, path), "File")
+        elif profile in _STUBBING and name.endswith(_STUB) and name.removesuffix(_STUB) in MODULES:
+            stubs.append(name.removesuffix(_STUB))
     for name in stubs:
         if name in files:
             text = f"{name} is in the same folder, and a replaced module wins over a stub"
@@ -124,9 +108,14 @@ def _partitions(shelf: Shelf, mod: Mod) -> Iterator[ModLayer]:
         fs = shelf.archive(mod, part, NspArchive)
         if fs is None:
             continue
-        files: dict[str, Storage | bytes] = {entry.name: fs.storage(entry.name) for entry in fs.read_dir("")}
-        whole = MemoryFs({**files, OPAQUE: b""})
-        yield shelf.layer(whole, "exefs.nsp", name=f"{mod.name} exefs.nsp", path=part.path, at=_AT, markers=True)
+        files: dict[str, Storage | bytes] = {OPAQUE: b""}
+        for entry in fs.read_dir(""):
+            if is_marker(entry.name):
+                text = f"holds {entry.name!r}, which no loader asks for, and which here would be the name of a whiteout: it is left out"
+                shelf.tell("name", part.path, text, mod, ignored=False)
+            elif entry.kind == "file":
+                files[entry.name] = fs.storage(entry.name)
+        yield shelf.layer(MemoryFs(files), "exefs.nsp", name=f"{mod.name} exefs.nsp", path=part.path, at=_AT, markers=True)
 
 
 def _stubs(shelf: Shelf, picked: _Picked) -> Iterator[ModLayer]:
@@ -147,7 +136,7 @@ def _replacements(shelf: Shelf, picked: _Picked) -> Iterator[ModLayer]:
 def _patched(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer], profile: str) -> dict[str, PatchedModule]:
     """The modules that patches act on."""
     ordered = list(mods)
-    if RULES[profile].patches_first_wins:
+    if RULES[profile].strongest_patches_first:
         sets = [mod for mod in mods if any(True for _ in mod.of_kind("exefs_patches"))]
         ordered = [*sets, *(mod for mod in reversed(mods) if mod not in sets)]
     if not any(True for mod in ordered for _ in mod.of_kind("exefs_patches", "exefs")):

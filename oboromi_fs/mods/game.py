@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.paths import join, normalise
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from oboromi_fs.protocols import FileSystem, PathType, Storage
 
-__all__ = ["Game"]
+__all__ = ["Game", "GamePart"]
 
-_PARTS = ("romfs", "exefs", "manual")
+GamePart: TypeAlias = Literal["romfs", "exefs", "manual"]
+"""What of a game takes mods, and the folder it has in the union."""
+_PARTS: tuple[GamePart, ...] = get_args(GamePart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Game:
 
         at = normalise(path)
         there = {entry.name for entry in fs.read_dir(at) if entry.kind == "directory"}
-        where = {part: join(at, part) for part in _PARTS if part in there}
+        where: dict[str, str] = {part: join(at, part) for part in _PARTS if part in there}
         if not where:
             raise EntryNotFoundError(at or "/", f"has none of the folders {', '.join(_PARTS)}")
         romfs, exefs, manual = (SubFs(fs, where[part]) if part in where else None for part in _PARTS)

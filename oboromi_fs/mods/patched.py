@@ -79,7 +79,7 @@ def patch_files(shelf: Shelf, mods: Sequence[Mod], profile: str) -> Iterator[Pat
         if profile == "yuzu" and mod.path.startswith(f"{CARD}/"):
             continue  # Told when the mod was found.
         for part in mod.of_kind(*kinds):
-            for entry in sorted(shelf.root.read_dir(part.path)):
+            for entry in shelf.entries(part.path, mod):
                 if entry.kind != "file" or not entry.name.lower().endswith(_ENDINGS):
                     continue
                 found = _read(shelf, mod, join(part.path, entry.name), dialect)

@@ -9,17 +9,18 @@ from oboromi_fs.base import SubFs
 from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.mods.values import Notice
 from oboromi_fs.overlay import Layer
-from oboromi_fs.paths import join
+from oboromi_fs.paths import addressable, join, sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from oboromi_fs.mods.game import Game, GamePart
     from oboromi_fs.mods.rules import Role
     from oboromi_fs.mods.values import Mod, Part, Reason
     from oboromi_fs.overlay.layer import LayerKind
-    from oboromi_fs.protocols import FileSystem, Storage
+    from oboromi_fs.protocols import DirEntry, FileSystem, Storage
 
-__all__ = ["ModLayer", "Shelf"]
+__all__ = ["ModLayer", "Shelf", "game_layer"]
 
 
 class ModLayer(NamedTuple):
@@ -27,6 +28,13 @@ class ModLayer(NamedTuple):
 
     layer: Layer
     role: Role
+
+
+def game_layer(game: Game, part: GamePart) -> Iterator[ModLayer]:
+    """Yield the layer of a part of the game itself, if it has that part. Names of whiteouts are in it names like any other."""
+    fs = getattr(game, part)
+    if fs is not None:
+        yield ModLayer(Layer(fs, f"game {part}", at=part, markers=False, path=game.where.get(part, f"game {part}")), "game")
 
 
 class Shelf:
@@ -52,6 +60,26 @@ class Shelf:
         if isinstance(self.root, HostFs):
             return HostFs(self.root.host_path(path), access=self.root.access)
         return SubFs(self.root, path)
+
+    def entries(self, path: str, mod: Mod) -> list[DirEntry]:
+        """List a folder of a mod in the order of names; one that cannot be read has nothing in it, and is told."""
+        try:
+            return sorted(self.root.read_dir(path), key=lambda entry: sort_key(entry.name))
+        except (OboromiFsError, OSError) as error:
+            self.tell("damaged", path, f"cannot be read: {error}", mod)
+            return []
+
+    def files_below(self, path: str, mod: Mod) -> Iterator[str]:
+        """Yield the paths of all files below a folder of a mod, whatever of it can be listed."""
+        folders = [path]
+        while folders:
+            folder = folders.pop()
+            for entry in self.entries(folder, mod):
+                full = join(folder, entry.name)
+                if entry.kind == "file":
+                    yield full
+                elif addressable(entry.name):
+                    folders.append(full)
 
     def archive(self, mod: Mod, part: Part, read: Callable[[Storage], FileSystem]) -> FileSystem | None:
         """Open a file of a mod that holds a tree; None, with a notice, where it cannot be."""

@@ -1,34 +1,27 @@
-"""RomFS and manual layers: loose folders, ``romfs.bin``, and the stubs and patches of ``romfs_ext``."""
+"""RomFS and manual layers: the game's own, ``romfs.bin``, loose folders, and what ``romfs_ext`` makes of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oboromi_fs.base import walk
-from oboromi_fs.errors import OboromiFsError
-from oboromi_fs.mods.places import ModLayer
-from oboromi_fs.overlay import Layer, UnionFs
-from oboromi_fs.overlay.markers import PREFIX
-from oboromi_fs.paths import join, split
+from oboromi_fs.mods.extensions import extension_layers
+from oboromi_fs.mods.places import game_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from oboromi_fs.mods.game import Game
-    from oboromi_fs.mods.places import Shelf
+    from oboromi_fs.mods.game import Game, GamePart
+    from oboromi_fs.mods.places import ModLayer, Shelf
     from oboromi_fs.mods.rules import Rules
-    from oboromi_fs.mods.values import Mod, Part
-    from oboromi_fs.protocols import Storage
+    from oboromi_fs.mods.values import Mod
 
 __all__ = ["manual_layers", "romfs_layers"]
 
-_AT = "romfs"
-_STUB = ".stub"
-_PATCH = ".ips"
+_AT: GamePart = "romfs"
 
 
-def romfs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, rules: Rules) -> Iterator[ModLayer]:
-    """Yield the layers of the RomFS, lowest first.
+def romfs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, rules: Rules) -> list[ModLayer]:
+    """Return the layers of the RomFS, lowest first.
 
     Args:
         shelf: Where the mods are kept.
@@ -36,9 +29,7 @@ def romfs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, rules: Rules) ->
         game: The title.
         rules: How the tool layers.
     """
-    made: list[ModLayer] = []
-    if game.romfs is not None:
-        made.append(ModLayer(Layer(game.romfs, "game romfs", at=_AT, path=game.where.get("romfs", "game romfs")), "game"))
+    made = list(game_layer(game, _AT))
     if rules.loose_above_all:
         made += [each for mod in mods for each in _containers(shelf, mod)]
     for mod in mods:
@@ -47,16 +38,15 @@ def romfs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, rules: Rules) ->
         for part in mod.of_kind("romfs"):
             made.append(shelf.layer(shelf.folder(part.path), "romfs", name=f"{mod.name} romfs", path=part.path, at=_AT))
         if not rules.extensions_above_all:
-            made += _extensions(shelf, [mod], made)
+            made += extension_layers(shelf, [mod], tuple(made), at=_AT)
     if rules.extensions_above_all:
-        made += _extensions(shelf, mods, made)
-    return iter(made)
+        made += extension_layers(shelf, mods, tuple(made), at=_AT)
+    return made
 
 
 def manual_layers(shelf: Shelf, mods: Sequence[Mod], game: Game) -> Iterator[ModLayer]:
     """Yield the layers of the HtmlDocument content, lowest first."""
-    if game.manual is not None:
-        yield ModLayer(Layer(game.manual, "game manual", at="manual", path=game.where.get("manual", "game manual")), "game")
+    yield from game_layer(game, "manual")
     for mod in mods:
         for part in mod.of_kind("manual_html"):
             name = f"{mod.name} manual_html"
@@ -70,58 +60,3 @@ def _containers(shelf: Shelf, mod: Mod) -> Iterator[ModLayer]:
         fs = shelf.archive(mod, part, RomFs)
         if fs is not None:
             yield shelf.layer(fs, "romfs.bin", name=f"{mod.name} romfs.bin", path=part.path, at=_AT)
-
-
-def _extensions(shelf: Shelf, mods: Sequence[Mod], below: Sequence[ModLayer]) -> list[ModLayer]:
-    """The layer of stubs and patches of mods: the strongest mod's patch of a file counts, and a stub wins over any."""
-    from oboromi_fs.backends.memory import MemoryFs
-
-    gone: dict[str, tuple[Mod, str]] = {}
-    patches: dict[str, tuple[Mod, str]] = {}
-    parts: list[tuple[Mod, Part]] = [(mod, part) for mod in mods for part in mod.of_kind("romfs_ext")]
-    for mod, part in parts:
-        for inner, entry in walk(shelf.root, part.path):
-            full = join(part.path, inner)
-            if entry.kind == "directory":
-                continue
-            if inner.endswith(_STUB):
-                gone[inner.removesuffix(_STUB)] = (mod, full)
-            elif inner.endswith(_PATCH):
-                patches[inner.removesuffix(_PATCH)] = (mod, full)
-            else:
-                shelf.tell("name", full, "romfs_ext takes names that end in .stub (deletes) or .ips (patches); this is neither", mod)
-    if not parts:
-        return []
-    union = UnionFs([each.layer for each in below], forgiving=True)
-    files: dict[str, Storage | bytes] = {}
-    for path, (mod, full) in patches.items():
-        if path in gone:
-            shelf.tell("shadowed", full, f"a stub deletes {path!r}, which it would patch", mod)
-            continue
-        made = _patched(shelf, union, path, mod, full)
-        if made is not None:
-            files[path] = made
-    for path, (mod, full) in gone.items():
-        if not union.exists(join(_AT, path)):
-            shelf.tell("name", full, f"there is no {path!r} to delete", mod)
-        parent, name = split(path)
-        files[join(parent, PREFIX + name)] = b""
-    mod, part = parts[-1]
-    name = f"{mod.name} romfs_ext" if len(mods) == 1 else "romfs_ext"
-    return [shelf.layer(MemoryFs(files), "romfs_ext", name=name, path=part.path, at=_AT, markers=True)]
-
-
-def _patched(shelf: Shelf, union: UnionFs, path: str, mod: Mod, full: str) -> Storage | None:
-    """The version of a file below, patched as it is read; None, with a notice, where nothing is to be patched."""
-    from oboromi_fs.mods.patched import patched_file
-
-    target = join(_AT, path)
-    try:
-        return patched_file(union, target, shelf.root.storage(full))
-    except FileNotFoundError:
-        shelf.tell("name", full, f"there is no {path!r} to patch", mod)
-    except IsADirectoryError:
-        shelf.tell("kind", full, f"{path!r} is a directory, and a patch is of a file", mod)
-    except (OboromiFsError, OSError) as error:
-        shelf.tell("damaged", full, str(error), mod)
-    return None

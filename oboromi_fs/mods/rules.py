@@ -23,7 +23,7 @@ class Rules:
         loose_above_all: Whether loose RomFS files of any mod win over ``romfs.bin`` of all; else only over that of their own mod.
         extensions_above_all: Whether ``romfs_ext`` acts on the merged result; else on what is below its mod.
         replacements_above_stubs: Whether a replaced module wins over a stub of any mod; else over that of its own mod.
-        patches_first_wins: Whether patches are applied from the strongest mod to the weakest, so that the weakest has the last word;
+        strongest_patches_first: Whether patches are applied from the strongest mod to the weakest, so that the weakest has the last word;
             sets of patches that are of no title come before all mods, in the order of their names.
         empty_directories: Whether a rebuilt RomFS keeps directories without files.
     """
@@ -32,17 +32,17 @@ class Rules:
     loose_above_all: bool = False
     extensions_above_all: bool = False
     replacements_above_stubs: bool = False
-    patches_first_wins: bool = False
+    strongest_patches_first: bool = False
     empty_directories: bool = True
 
 
 RULES: Mapping[str, Rules] = {
     "atmosphere": Rules("a title has one folder of mods; patch sets are applied in the order of their names, the later wins"),
-    "yuzu": Rules("mods are sorted by name, and the first wins", extensions_above_all=True, patches_first_wins=True),
+    "yuzu": Rules("mods are sorted by name, and the first wins", extensions_above_all=True, strongest_patches_first=True),
     "ryujinx": Rules(
         "the mod that is found first wins; here that is the first by name",
         loose_above_all=True,
-        patches_first_wins=True,
+        strongest_patches_first=True,
         replacements_above_stubs=True,
         empty_directories=False,
     ),
