@@ -26,6 +26,7 @@ SIZES: dict[str, int] = {
         (0xB0, "encrypted_keyblob_XX"),
         (0x100, "nca_header_sign_key_XX_modulus acid_sign_key_XX_modulus xci_header_sign_key_modulus package2_sign_key_modulus"),
         (0x100, "nca_header_sign_key_XX_private acid_sign_key_XX_private xci_header_sign_key_private package2_sign_key_private"),
+        (0x100, "beta_nca0_modulus beta_nca0_exponent"),
         (0x200, "pki_root_sign_key_modulus pki_root_sign_key_private"),
         (0x210, "eticket_rsa_keypair"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from struct import pack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -25,8 +25,11 @@ from oboromi_fs import (
     UnsupportedError,
     open_fs,
 )
+from oboromi_fs._forge import FsType, Section, nca
+from oboromi_fs._forge.nca_section import Encryption, HashType
 from oboromi_fs.builders.romfs import RomFsImage
 from tests.command import DATA, oboromi
+from tests.forged import KEYS as KEYS_OF_NCAS
 from tests.forged import PROGRAM_ID
 from tests.forged_layers import SLOT, Run, compressed, opened, plain_nca, sparse, update, whole_section
 
@@ -240,3 +243,14 @@ def test_damage_anywhere_raises_nothing_else(which: int, at: int, byte: int) -> 
         section.image(check=True)[:]
     except OboromiFsError:
         pass
+
+
+@pytest.mark.parametrize("base", ["absolute", "section"])
+@pytest.mark.parametrize("kind", [HashType.NONE, HashType.INTEGRITY, HashType.SHA3])
+def test_where_xts_sectors_count_from_is_found_out(base: Literal["absolute", "section"], kind: int) -> None:
+    """By the hashes; where nothing is hashed, by the file system."""
+    section = Section(NEW, FsType.ROMFS, hash_type=kind, encryption=Encryption.XTS)
+    data = nca([None, section], keys=KEYS_OF_NCAS, content_type=0, program_id=PROGRAM_ID, xts_base=base)
+    found = opened(data).section("romfs")
+    assert found.image()[: len(NEW)].tobytes() == NEW
+    assert found.notes == (["XTS sectors count from the section's start"] if base == "section" else [])

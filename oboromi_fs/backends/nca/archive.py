@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from oboromi_formats.nca import FS_HEADER, NCA_HEADER, ContentType, Encryption, FsHeader, FsType, NcaHeader
+from oboromi_formats.nca import FS_HEADER, FS_HEADER_OFFSET, NCA_HEADER, ContentType, Encryption, FsHeader, FsType, NcaHeader
 from oboromi_fs._decode import decode_bytes, error, source_name
 from oboromi_fs._extents import opened
 from oboromi_fs.backends.nca.header import HEADER_SIZE, UNIT, read_header
+from oboromi_fs.backends.nca.nca0 import body_key, fs_header_bytes, without_later_fields
 from oboromi_fs.backends.nca.section import NcaSection
 from oboromi_fs.base import FileSystemBase
 from oboromi_fs.errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from oboromi_formats.nca import SectionEntry
     from oboromi_fs.tickets import Ticket
 
 __all__ = ["Nca"]
@@ -61,8 +63,8 @@ class Nca(FileSystemBase):
 
     Raises:
         NotThisFormatError: The header decrypts to no NCA magic: the key is wrong, or this is another file.
-        MissingKeyError: ``header_key`` is absent.
-        UnsupportedError: A pre-release NCA.
+        MissingKeyError: ``header_key`` is absent; of an NCA0 also the key of its key area, which its FS headers need.
+        UnsupportedError: An NCA1, which only pre-release hardware had.
         FormatError: ``base`` is of another title.
     """
 
@@ -101,8 +103,12 @@ class Nca(FileSystemBase):
         for index, entry in enumerate(self.header.sections):
             if not (entry.start or entry.end):
                 continue
-            data = clear[0x400 + UNIT * index : 0x600 + UNIT * index]
-            header = decode_bytes(FS_HEADER, data)
+            if self.is_nca0:
+                data = fs_header_bytes(self.raw, entry.offset, self.key_area())
+                header = without_later_fields(decode_bytes(FS_HEADER, data))
+            else:
+                data = clear[0x400 + UNIT * index : 0x600 + UNIT * index]
+                header = decode_bytes(FS_HEADER, data)
             name = base = self._section_name(index, header)
             number = 0
             while name in used:
@@ -111,7 +117,7 @@ class Nca(FileSystemBase):
             used.add(name)
             section = NcaSection(self, index, name, header, entry.start * UNIT, max(entry.end - entry.start, 0) * UNIT)
             self.sections[index] = section
-            section.fault = self._fault(index, data, header, entry.start, entry.end)
+            section.fault = self._fault(section, data, entry)
             if section.fault is None and not section.is_sparse:  # Which spans more than the file holds of it.
                 spans.append((entry.start, entry.end, section))
         spans.sort(key=lambda span: span[:2])
@@ -124,17 +130,19 @@ class Nca(FileSystemBase):
             if end > last_end:
                 last, last_end = section.index, end
 
-    def _fault(self, index: int, data: bytes, header: FsHeader, start: int, end: int) -> FormatError | None:
+    def _fault(self, section: NcaSection, data: bytes, entry: SectionEntry) -> FormatError | None:
         """What is wrong with a section's table entry or FS header: said when the section is read, so that the others stay usable."""
-        if start >= end or start * UNIT < HEADER_SIZE:
+        index, start, end = section.index, entry.start, entry.end
+        if start >= end or start * UNIT < (FS_HEADER_OFFSET if self.is_nca0 else HEADER_SIZE):
             problem = f"section {index} runs from {start * UNIT:#x} to {end * UNIT:#x}"
             return error(CorruptError, problem, what="NCA section table", storage=self.raw, offset=0x240 + 0x10 * index, field="start")
-        what, at = f"NCA FS header {index}", 0x400 + UNIT * index
-        if hashlib.sha256(data).digest() != self.header.fs_header_hashes[index]:
+        what, at = f"NCA FS header {index}", min(section.header_offset, self.raw.size)
+        known = self.header.fs_header_hashes[index]
+        if hashlib.sha256(data).digest() != known and (any(known) or not self.is_nca0):
             problem = "does not have the hash that the NCA header says; the file is damaged"
             return error(IntegrityError, problem, what=what, storage=self.raw, offset=at, field="fs_header_hashes")
-        if header.version != _FS_HEADER_VERSION:
-            problem = f"version {header.version}, not {_FS_HEADER_VERSION}"
+        if section.header.version != _FS_HEADER_VERSION:
+            problem = f"version {section.header.version}, not {_FS_HEADER_VERSION}"
             return error(UnsupportedError, problem, what=what, storage=self.raw, offset=at, field="version")
         return None
 
@@ -177,18 +185,26 @@ class Nca(FileSystemBase):
         """Whether the content key is a title key, from a ticket or ``title.keys``."""
         return any(self.header.rights_id)
 
+    @property
+    def is_nca0(self) -> bool:
+        """Whether it is of the kind from before the first release."""
+        return self.header.magic == b"NCA0"
+
     def _generation_text(self) -> str:
         generation = self.header.key_generation
         firmware = FIRST_FIRMWARE.get(generation)
         return f"key generation {generation}" + (f", firmware {firmware} and later" if firmware else "")
 
     def key_area(self) -> bytes:
-        """Return the decrypted key area, the slots in use (0x50 bytes).
+        """Return the decrypted key area, the slots in use (0x50 bytes; of an NCA0 the first two, 0x20 bytes).
 
         Raises:
             MissingKeyError: The key area key is absent.
             CorruptError: The header names a key area key that does not exist.
+            IntegrityError: The key area of an NCA0 does not open with the key for it.
         """
+        if self._key_area is None and self.is_nca0:
+            self._key_area = body_key(self.raw, self.header, self.keys)
         if self._key_area is None:
             index = self.header.key_area_key_index
             if index not in (0, 1, 2):
@@ -259,6 +275,8 @@ class Nca(FileSystemBase):
             return ""
         if self.has_rights_id and section.header.encryption != Encryption.AES_XTS:
             return f"title key {self.header.rights_id.hex()}, titlekek_{self.header.revision:02x}"
+        if self.is_nca0 and any(self.header.key_area[0x80:]):
+            return "beta_nca0_exponent"
         index = self.header.key_area_key_index
         kind = _KEY_AREA_KINDS[index] if index < len(_KEY_AREA_KINDS) else f"number {index}"
         return f"key_area_key_{kind}_{self.header.revision:02x}"

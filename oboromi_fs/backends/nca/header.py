@@ -26,7 +26,7 @@ _MAGICS = (b"NCA3", b"NCA2", b"NCA1", b"NCA0")
 
 
 def read_header(storage: Storage, keys: KeySet) -> tuple[bytes, bool]:
-    """Return the 0xC00 header bytes in the clear, and whether they were encrypted.
+    """Return the 0xC00 header bytes in the clear, and whether they were encrypted; of an NCA0 0x400, and zeros.
 
     Raises:
         NotThisFormatError: Neither the bytes nor what ``header_key`` makes of them is an NCA header.
@@ -46,6 +46,8 @@ def read_header(storage: Storage, keys: KeySet) -> tuple[bytes, bool]:
     if magic == b"NCA2":  # Every FS header is a stream of its own; absent ones may be plain zeros.
         headers = (raw[start : start + UNIT] for start in range(0x400, HEADER_SIZE, UNIT))
         return head + b"".join(xts_decrypt(data, key, 0) if any(data) else data for data in headers), True
+    if magic == b"NCA0":  # Its FS headers lie in the sections.
+        return head + bytes(HEADER_SIZE - len(head)), True
     if magic in _MAGICS:
         raise error(
             UnsupportedError,

@@ -10,6 +10,7 @@ from oboromi_formats.nca import FS_HEADER_OFFSET, Encryption, FsHeader, HashType
 from oboromi_fs._decode import decode_bytes, error
 from oboromi_fs.backends.nca.header import UNIT
 from oboromi_fs.backends.nca.layers import check_patch_info, decompressed, patched, patched_alone, patched_body, sparse_body
+from oboromi_fs.backends.nca.nca0 import body_sector
 from oboromi_fs.errors import (
     CorruptError,
     FormatError,
@@ -41,6 +42,7 @@ _COUNTED = (
     Encryption.AES_CTR_SKIP_LAYER_HASH,
     Encryption.AES_CTR_EX_SKIP_LAYER_HASH,
 )
+_ROMFS_START = b"\x50\0\0\0\0\0\0\0"
 _XTS_KEYS = slice(0, 0x20)
 """The two keys of AES-XTS in the key area."""
 
@@ -84,7 +86,7 @@ class NcaSection:
     @property
     def header_offset(self) -> int:
         """Where its FS header lies, from the start of the NCA: behind the header, or in NCA0 at the start of the section."""
-        return self.start if self.nca.header.magic == b"NCA0" else FS_HEADER_OFFSET + UNIT * self.index
+        return self.start if self.nca.is_nca0 else FS_HEADER_OFFSET + UNIT * self.index
 
     @property
     def is_patch(self) -> bool:
@@ -178,6 +180,8 @@ class NcaSection:
                 (AesXtsStorage(raw, key, first_sector=self.start // UNIT), ""),
                 (AesXtsStorage(raw, key), "XTS sectors count from the section's start"),
             ]
+            if self.nca.is_nca0:
+                candidates = [(AesXtsStorage(raw, key, first_sector=body_sector(self.start)), "")]
         elif kind in _COUNTED:
             candidates = self._readable(self._counted)
         else:
@@ -256,8 +260,9 @@ class NcaSection:
     def _top_hash_matches(self, storage: Storage) -> bool:
         try:
             layer = self._hash_layer(storage, check=True)
-            if layer is not None:
-                self._check_top(layer)
+            if layer is None:  # Nothing is hashed, so that the file system must tell.
+                return storage[: len(_ROMFS_START)].tobytes() == _ROMFS_START or storage[:4].tobytes() == b"PFS0"
+            self._check_top(layer)
         except IntegrityError:
             return False
         return True
