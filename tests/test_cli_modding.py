@@ -63,10 +63,13 @@ def test_one_folder_is_compared_for_all_tools() -> None:
         "path       atmosphere   yuzu   ryujinx      plain",
         "romfs      loads        loads  loads        loads",
         "romfs_ext  unsupported  loads  unsupported  loads",
+        "",
+        "unsupported  the tool has no such thing",
     ]
     card = oboromi("mods", "sd", "--compare")
     assert card.lines[1].split() == ["path", "atmosphere", "yuzu*", "ryujinx*", "plain"]
-    assert b"* if the folders were where yuzu looks: load/<ID>/<mod>" in card.err
+    assert "yuzu*        if the folders were in load/<ID>/<mod>, where yuzu looks" in card.lines
+    assert "name         the tool knows no such name there" in card.lines
 
 
 def test_mods_as_a_document() -> None:
@@ -88,7 +91,10 @@ def test_no_mods_and_no_folder() -> None:
     assert oboromi("mods", "empty").code == 1
     missing = oboromi("mods", "nowhere")
     assert (missing.code, missing.message) == (5, "no such folder: 'nowhere'")
-    assert (oboromi("mods", "mymod/romfs/x").code, oboromi("mods", "mymod/romfs/x").message) == (5, "is no folder: 'mymod/romfs/x'")
+    assert (oboromi("mods", "mymod/romfs/x").code, oboromi("mods", "mymod/romfs/x").message) == (
+        5,
+        "is no folder, and no ZIP: 'mymod/romfs/x'",
+    )
     wrong = oboromi("mods", "sd", "--title", "12")
     assert (wrong.code, wrong.message) == (2, "--title takes 16 hexadecimal digits, such as 0100abcdef000000, and not '12'")
 
@@ -167,8 +173,8 @@ def test_the_title_must_be_told_where_there_are_several() -> None:
     other.mkdir(parents=True)
     (other / "x").touch()
     found = oboromi("overlay", "ls", "--profile", "yuzu", "--mods", "user")
-    assert found.code == 3
-    assert "say which title with --title: there are mods for 0100000000010000, 0100abcdef000000" in found.message
+    assert found.code == 2
+    assert "say which title with --title: yuzu finds mods in user for 0100000000010000, 0100abcdef000000" in found.message
 
 
 def test_damaged_things_are_warned_of_and_the_rest_works() -> None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from oboromi_fs.backends.host import HostFs
 from oboromi_fs.cli.console import printable
 from oboromi_fs.cli.drawing import Branch, draw
 from oboromi_fs.cli.failures import DONE, NO
 from oboromi_fs.cli.overlay.loading import title_of
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
-from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError
-from oboromi_fs.mods.profiles import PROFILES
-from oboromi_fs.mods.surveying import compare, home_of, survey, to_json
+from oboromi_fs.jobs.modroot import open_root, wrong_level
+from oboromi_fs.mods.names import listed
+from oboromi_fs.mods.profiles import PROFILES, profile
+from oboromi_fs.mods.surveying import compare, home_of, survey, to_json, unknown_names, without_idle_parts
+from oboromi_fs.mods.switching import unknown_text
+from oboromi_fs.mods.titleids import parse_title_id
+from oboromi_fs.mods.values import MEANINGS, Reason
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from oboromi_fs.cli.session import Session
-    from oboromi_fs.mods.surveying import Surveyed
-    from oboromi_fs.mods.values import Installed, Notice
+    from oboromi_fs.jobs.modroot import ModRoot
+    from oboromi_fs.mods.surveying import Row, Surveyed
+    from oboromi_fs.mods.values import Installed, Mod, Notice, ProfileName
 
 __all__ = ["mods_arguments", "run_mods"]
 
@@ -31,14 +36,16 @@ examples:
   oboromi mods /media/sdcard               what is installed, and what the console passes over
   oboromi mods mymod --compare             whether one folder works everywhere, side by side
   oboromi mods USER --title 0100abcdef000000 --base game.nsp    also which patches are of the game's build"""
+_NEVER = "-"
 
 
 def mods_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``mods`` takes."""
     parser.description = (
         "What is installed below ROOT, what each tool makes of it, and what it passes over and why. ROOT is the root of a console's SD\n"
-        "card, the user folder of an emulator, a folder further in, a folder of mods, or one mod. With --base the mods are laid over the\n"
-        "game: patches of other builds, and damaged containers, show then. Exit code 1 if there are no mods."
+        "card, the user folder of an emulator, a folder further in, the folder of a title, a folder of mods, one mod, or a ZIP of any of\n"
+        "these. With --base the mods are laid over the game: patches of other builds, damaged containers, and names that the game writes\n"
+        "in another case, show then. Exit code 1 if there are no mods."
     )
     parser.epilog = _EPILOG
     parser.add_argument("root", metavar="ROOT")
@@ -46,72 +53,148 @@ def mods_arguments(parser: argparse.ArgumentParser) -> None:
     add("--title", metavar="ID", help="the one title to look at, 16 hexadecimal digits")
     add("--profile", dest="profiles", action="append", default=[], choices=PROFILES, help="whose eyes to look with (may be repeated)")
     add("--compare", action="store_true", help="a table of all tools: what each loads, and why not")
-    add("--disable", action="append", default=[], metavar="NAME", help="leave a mod out (may be repeated)")
+    add(
+        "--disable",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave out a mod, by its name or path, or a part of one, such as 'MOD romfs' (may be repeated)",
+    )
     format_arguments(parser)
 
 
 def run_mods(session: Session, options: argparse.Namespace) -> int:
     """Tell what is installed."""
-    title = title_of(options.title)
-    if not os.path.isdir(options.root):
-        if os.path.exists(options.root):
-            raise NotADirectoryEntryError(options.root, "is no folder")
-        raise EntryNotFoundError(options.root, "no such folder")
-    root = HostFs(options.root)
+    said = title_of(options.title)
+    root = open_root(options.root, session.opener)
+    for fs in root.opened:
+        session.keep(fs)
+    title = said if said is not None else root.title_id
     profiles = tuple(options.profiles) or (PROFILES if options.compare else ())
-    found = [_laid(session, root, each) for each in survey(root, profiles, title_id=title, disabled=options.disable)]
+    surveyed = survey(root.fs, profiles, title_id=title, disabled=options.disable)
+    found = _laid(session, root, surveyed)
     mods = any(installed.mods for each in found for installed in each.found.values())
     if wants_document(session, options):
         document(session, options, [{**to_json(each), "compared": [row._asdict() for row in compare(each)]} for each in found])
+    elif options.compare:
+        _compare_all(session, found)
     else:
-        for each in found:
-            if options.compare:
-                _compare(session, each)
-            else:
-                session.console.lines(draw(_drawn(each)))
-    if not mods:
-        session.console.note(f"no mods in {options.root}")
+        for branch in _branches(found):
+            session.console.lines(draw(branch))
+    _remark(session, options, root, found, title=title, mods=mods)
     return DONE if mods else NO
 
 
-def _laid(session: Session, root: HostFs, surveyed: Surveyed) -> Surveyed:
+def _remark(
+    session: Session, options: argparse.Namespace, root: ModRoot, found: Sequence[Surveyed], *, title: int | None, mods: bool
+) -> None:
+    """Say what there is to say of what was asked for."""
+    console = session.console
+    unknown = unknown_names(found)
+    if unknown:
+        names = (mod.name for each in found for installed in each.found.values() for mod in reversed(installed.mods))
+        console.warn(unknown_text(unknown, names))
+    if not mods:
+        titles = sorted({each for name in PROFILES for each in profile(name).titles(root.fs)} - {title}) if title is not None else []
+        there = f"; there are mods for {listed(f'{each:016x}' for each in titles)}" if titles else ""
+        level = "" if there or found else wrong_level(root)
+        wanted = f" for {title:016x}" if title is not None else ""
+        console.note(f"no mods{wanted} in {root.path}{there or (level and f'; {level}')}")
+    elif found[0].title_id is None:
+        around = os.path.dirname(os.path.abspath(options.root))
+        name = os.path.basename(around)
+        if len(name) == 16 and parse_title_id(name) is not None:
+            console.note(f"this is one mod of {name.lower()}, looked at alone; {around} shows it among the others")
+
+
+def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed]) -> list[Surveyed]:
     """What was found, with what shows when mods are laid over the game."""
-    if session.base is None:
-        return surveyed
-    from oboromi_fs.jobs.modstack import open_game
+    if session.base is None or not found:
+        return list(found)
+    from oboromi_fs.jobs.modstack import open_game, other_title, title_of_game
+    from oboromi_fs.mods.lettercase import other_case
     from oboromi_fs.mods.loadout import load
 
     game, opened = open_game(session.base, session.opener())
     for fs in opened:
         session.keep(fs)
-    found = {}
-    for name, installed in surveyed.found.items():
-        loadout = load(root, installed, game)
-        more = [*loadout.notices, *loadout.clashes(), *loadout.long_paths()]
-        found[name] = replace(installed, notices=tuple(dict.fromkeys(more)))
-    return surveyed._replace(found=found)
+    game_title = title_of_game(session.base, session.opener(), game)
+    laid: list[Surveyed] = []
+    for surveyed in found:
+        made: dict[ProfileName, Installed] = {}
+        for name, installed in surveyed.found.items():
+            loadout = load(root.fs, installed, game)
+            more = [*loadout.notices, *loadout.clashes(), *loadout.long_paths(), *other_case(loadout, root.fs)]
+            made[name] = without_idle_parts(root.fs, replace(installed, notices=tuple(dict.fromkeys(more))))
+        laid.append(surveyed._replace(found=made))
+        if game_title is not None and surveyed.title_id is not None:
+            for text in other_title(session.base, game_title, surveyed.title_id):
+                session.console.warn(text)
+    return laid
 
 
-def _drawn(surveyed: Surveyed) -> Branch:
-    title = "mods of no title's folder" if surveyed.title_id is None else f"{surveyed.title_id:016x}"
-    return Branch(title, [_profile(name, each, moved=name in surveyed.moved) for name, each in surveyed.found.items()])
+def _branches(found: Sequence[Surveyed]) -> Iterator[Branch]:
+    """What to draw: first what is the same for every title, then each title with its own."""
+    common = {name: _common(name, found) for name in found[0].found} if len(found) > 1 else {}
+    shared = [_profile(name, each) for name, each in common.items() if each is not None and (each.mods or each.notices)]
+    if shared:
+        yield Branch("every title", shared)
+    for surveyed in found:
+        own = []
+        for name, each in surveyed.found.items():
+            drawn = _without(each, common.get(name))
+            own.append(_profile(name, drawn, moved=name in surveyed.moved, empty=drawn is each))
+        yield Branch(_heading(surveyed), [branch for branch in own if branch.label])
 
 
-def _profile(name: str, found: Installed, *, moved: bool) -> Branch:
+def _common(name: ProfileName, found: Sequence[Surveyed]) -> Installed | None:
+    """What a tool finds and passes over whatever the title is."""
+    each = [surveyed.found[name] for surveyed in found if name in surveyed.found and name not in surveyed.moved]
+    if len(each) != len(found):
+        return None
+    mods = set(each[0].mods).intersection(*(one.mods for one in each[1:]))
+    notices = set(each[0].notices).intersection(*(one.notices for one in each[1:]))
+    kept = [mod for mod in each[0].mods if mod in mods], [notice for notice in each[0].notices if notice in notices]
+    return replace(each[0], mods=tuple(kept[0]), notices=tuple(kept[1]))
+
+
+def _without(found: Installed, common: Installed | None) -> Installed:
+    if common is None or not (common.mods or common.notices):
+        return found
+    mods, notices = frozenset(common.mods), frozenset(common.notices)
+    return replace(
+        found,
+        mods=tuple(mod for mod in found.mods if mod not in mods),
+        notices=tuple(notice for notice in found.notices if notice not in notices),
+    )
+
+
+def _heading(surveyed: Surveyed) -> str:
+    return "mods of no title's folder" if surveyed.title_id is None else f"{surveyed.title_id:016x}"
+
+
+def _profile(name: ProfileName, found: Installed, *, moved: bool = False, empty: bool = True) -> Branch:
     branches: list[Branch] = []
+    twice = {name for name, count in Counter(mod.name for mod in found.mods).items() if count > 1}
+    told: set[Notice] = set()
     for mod in reversed(found.mods):
         parts = " ".join(part.kind for part in mod.parts) or "nothing that is loaded"
-        label = f"{printable(mod.name)}{'' if mod.enabled else ' (off)'}: {parts}"
-        branches.append(Branch(label, [Branch(_told(notice)) for notice in _of(found, mod.name)]))
-    known = {mod.name for mod in found.mods}
-    branches += [Branch(_told(notice)) for notice in found.notices if notice.mod not in known]
-    where = f", if it were in {home_of(name)}" if moved else ""  # type: ignore[arg-type]  # Keys are names of profiles.
-    order = " (the strongest first)" if len(found.mods) > 1 else ""
-    return Branch(f"{name}{where}{order if branches else ': nothing'}", branches)
+        place = f" in {printable(mod.path)}" if mod.name in twice else ""
+        notices = [notice for notice in found.notices if notice not in told and _is_of(notice, mod, twice)]
+        told.update(notices)
+        label = f"{printable(mod.name)}{place}{'' if mod.enabled else ' (off)'}: {parts}"
+        branches.append(Branch(label, [Branch(_told(notice)) for notice in notices]))
+    branches += [Branch(_told(notice)) for notice in found.notices if notice not in told]
+    where = f", if it were in {home_of(name)}" if moved else ""
+    order = " (the strongest first)" if len(found.mods) > 1 and not (moved and name == "atmosphere") else ""
+    nothing = ": nothing" if empty else ""
+    return Branch(f"{name}{where}{order if branches else nothing}" if branches or empty else "", branches)
 
 
-def _of(found: Installed, mod: str) -> Iterator[Notice]:
-    return (notice for notice in found.notices if notice.mod == mod)
+def _is_of(notice: Notice, mod: Mod, twice: Collection[str]) -> bool:
+    if notice.mod != mod.name:
+        return False
+    return mod.name not in twice or notice.path == mod.path or notice.path.startswith(f"{mod.path}/")
 
 
 def _told(notice: Notice) -> str:
@@ -119,15 +202,27 @@ def _told(notice: Notice) -> str:
     return f"{what} {printable(notice.path)}: {printable(notice.text)}"
 
 
-def _compare(session: Session, surveyed: Surveyed) -> None:
-    """A table with a column for each tool."""
+def _compare_all(session: Session, found: Sequence[Surveyed]) -> None:
+    """A table for each title, with a column for each tool; and what the cells mean."""
+    used: set[str] = set()
+    moved: set[ProfileName] = set()
+    for surveyed in found:
+        rows = compare(surveyed)
+        _compare(session, surveyed, rows)
+        used.update(cell or _NEVER for row in rows for cell in row.verdicts.values())
+        moved |= surveyed.moved
+    legend = [(f"{name}*", f"if the folders were in {home_of(name)}, where {name} looks") for name in PROFILES if name in moved]
+    legend += [(reason, MEANINGS[reason]) for reason in get_args(Reason) if reason in used]
+    legend += [(_NEVER, "the tool never comes across it")] if _NEVER in used else []
+    if legend:
+        width = max(len(word) for word, _ in legend)
+        session.console.lines(["", *(f"{word:<{width}}  {text}" for word, text in legend)])
+
+
+def _compare(session: Session, surveyed: Surveyed, rows: Sequence[Row]) -> None:
     console = session.console
-    console.lines([_drawn(surveyed).label])
+    console.lines([_heading(surveyed)])
     names = list(surveyed.found)
     headings = ["path", *(f"{name}*" if name in surveyed.moved else name for name in names)]
-    rows = [[row.path or "/", *(row.verdicts[name] or "-" for name in names)] for row in compare(surveyed)]
     if rows:
-        table(console, headings, rows)
-    for name in names:
-        if name in surveyed.moved:
-            console.note(f"* if the folders were where {name} looks: {home_of(name)}")
+        table(console, headings, [[row.path or "/", *(row.verdicts[name] or _NEVER for name in names)] for row in rows])

@@ -6,37 +6,56 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.romfs import RomFs
-from oboromi_fs.errors import EntryNotFoundError, FormatError, NotADirectoryEntryError
+from oboromi_fs.errors import EntryNotFoundError, FormatError, NotADirectoryEntryError, OboromiFsError
+from oboromi_fs.jobs.modroot import open_root, wrong_level
 from oboromi_fs.jobs.stack import Stack
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec
 from oboromi_fs.mods.game import Game
 from oboromi_fs.mods.loadout import Loadout, load
+from oboromi_fs.mods.names import listed
+from oboromi_fs.mods.profiles import PROFILES
 from oboromi_fs.mods.profiles import profile as profile_of
+from oboromi_fs.mods.switching import unknown_text
+from oboromi_fs.mods.titleids import base_id, title_id_of
 from oboromi_fs.opening import locate
 from oboromi_fs.opening.location import open_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from oboromi_fs.jobs.modroot import ModRoot
     from oboromi_fs.mods.profiles import Profile
     from oboromi_fs.opening import NestedFs, Opener
     from oboromi_fs.protocols import FileSystem, Storage
 
-__all__ = ["ModStack", "only_title", "open_game", "open_mods"]
+__all__ = ["ModStack", "SeveralTitlesError", "choose_title", "open_game", "open_mods", "other_title", "title_of_game"]
 
 _PARTS = ("romfs", "exefs", "manual")
 _PROGRAMS = ("", "@program", "@data", "@publicdata")
 """Where in what a path names the contents may be: itself, or an NCA of a package."""
+_UPDATE = 0x800
+
+
+class SeveralTitlesError(FormatError):
+    """There are mods for several titles, and nobody says which is meant."""
 
 
 @dataclass(slots=True)
 class ModStack(Stack):
-    """A stack made of a title and its mods: what the tool makes of them, and what must be closed after use."""
+    """A stack made of a title and its mods.
+
+    Attributes:
+        loadout: What the tool makes of them.
+        opened: What must be closed after use.
+        root: Where the mods are kept, as the user would write it: the paths of notices are below it.
+        warnings: What is to be said of what was asked for.
+    """
 
     loadout: Loadout | None = None
     opened: list[NestedFs] = field(default_factory=list)
+    root: str = ""
+    warnings: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Close every layer, and the game."""
@@ -114,25 +133,73 @@ def _image(fs: FileSystem | None) -> Storage | None:
     return under.raw if isinstance(under, RomFs) else None
 
 
-def only_title(profile: Profile, root: FileSystem) -> int:
-    """Return the one title that there are mods for; 0 where mods lie in no title's folder, and are of any.
+def title_of_game(path: str, opener: Opener, game: Game) -> int | None:
+    """Return the id of the title that a path is of, as its NCA or its ``main.npdm`` has it; None where nothing says so.
+
+    Args:
+        path: What :func:`open_game` opened.
+        opener: What opens containers.
+        game: What it opened.
+    """
+    from oboromi_fs.backends.nca import Nca
+
+    for inner in _PROGRAMS:
+        opened: list[NestedFs] = []
+        try:
+            nca = _folder("/".join(filter(None, (path.rstrip("/") or "/", inner))), opener, opened)
+            if isinstance(nca, Nca):
+                return int(nca.header.program_id) & ~_UPDATE
+        except (OboromiFsError, OSError):  # Whoever uses it will say so.
+            continue
+        finally:
+            for fs in opened:
+                fs.close()
+    if game.exefs is None:
+        return None
+    from oboromi_fs.metadata import Npdm
+
+    try:
+        return Npdm.read(game.exefs.storage("main.npdm")).aci0.program_id
+    except (OboromiFsError, OSError):
+        return None
+
+
+def choose_title(profile: Profile, root: ModRoot, game_title: int | None = None) -> int:
+    """Return the title whose mods are meant, where nobody says which.
+
+    It is the one whose folder was named, or the game's if there are mods for it, or the only one. Where mods lie in no title's folder,
+    they are of any: the game's, or 0.
+
+    Args:
+        profile: The tool's.
+        root: Where the mods are.
+        game_title: The game's, if that is known.
 
     Raises:
-        FormatError: There are several, or none.
+        SeveralTitlesError: There are several to choose from.
+        EntryNotFoundError: The tool finds no mods at all.
     """
-    titles = profile.titles(root)
-    if not titles and profile.name == "plain":
-        return 0
-    if len(titles) != 1:
-        found = ", ".join(f"{title:016x}" for title in titles[:8]) or "none"
-        raise FormatError(f"say which title with --title: there are mods for {found}", what="mods")
-    return titles[0]
+    if root.title_id is not None:
+        return root.title_id
+    titles = profile.titles(root.fs)
+    if game_title in titles:
+        return game_title
+    if len(titles) == 1:
+        return titles[0]
+    if titles:
+        found = listed(f"{title:016x}" for title in titles)
+        raise SeveralTitlesError(f"say which title with --title: {profile.name} finds mods in {root.path} for {found}", what="mods")
+    if not profile.installed(root.fs, game_title or 0).mods:  # Else they are of any title: loose ones, or sets of patches.
+        others = [name for name in PROFILES if name != profile.name and profile_of(name).titles(root.fs)]
+        hint = f"; {' and '.join(others)} would (--profile)" if others else f"; {wrong_level(root)}" if wrong_level(root) else ""
+        raise EntryNotFoundError(root.path, f"{profile.name} finds no mods there{hint}")
+    return game_title or 0
 
 
 def open_mods(
     name: str,
     root: str,
-    title_id: int | None,
+    title_id: int | str | None,
     game: str | None,
     opener: Callable[[], Opener],
     *,
@@ -142,26 +209,53 @@ def open_mods(
 
     Args:
         name: The tool's profile.
-        root: The folder where mods are kept.
-        title_id: Whose mods; None where there is but one title, or where mods are of no title's folder.
+        root: The folder where mods are kept, see :func:`open_root`.
+        title_id: Whose mods; None for those that :func:`choose_title` chooses.
         game: Path of the title itself; None for the mods alone.
         opener: Gives what opens containers, called when the game is opened.
-        disabled: Names of mods that are switched off.
+        disabled: What is switched off, as :func:`oboromi_fs.mods.profile` takes it.
 
     Raises:
-        FormatError: Nobody says which title; or the game is none.
-        EntryNotFoundError, MissingKeyError, OSError: The game or the folder cannot be opened.
+        SeveralTitlesError: Nobody says which title.
+        FormatError: The game is none, or the title id.
+        EntryNotFoundError, MissingKeyError, OSError: The game or the folder cannot be opened, or there are no mods in it.
     """
     profile = profile_of(name, disabled=disabled)
-    folder = HostFs(root)
-    chosen = title_id if title_id is not None else only_title(profile, folder)
-    contents, opened = open_game(game, opener()) if game is not None else (Game(), [])
+    said = None if title_id is None else title_id_of(title_id)
+    folder = open_root(root, opener, nearest=name == "plain")
+    opened = list(folder.opened)
     try:
-        loadout = load(folder, profile.installed(folder, chosen), contents, path=root)
+        contents = Game()
+        game_title = None
+        if game is not None:
+            contents, more = open_game(game, opener())
+            opened += more
+            game_title = title_of_game(game, opener(), contents)
+        chosen = said if said is not None else choose_title(profile, folder, game_title)
+        loadout = load(folder.fs, profile.installed(folder.fs, chosen), contents, path=folder.path)
     except BaseException:
         for fs in opened:
             fs.close()
         raise
     layers = tuple(LayerSpec(layer.path, layer.name, at=layer.at, from_here=True) for layer in loadout.union.layers)
-    spec = StackSpec((*layers, LayerSpec(root, "mods", enabled=False, from_here=True)))
-    return ModStack(spec, loadout.union, [], loadout, opened)
+    spec = StackSpec((*layers, LayerSpec(folder.path, "mods", enabled=False, from_here=True)))
+    warnings = [] if loadout.installed.mods else [no_mods_text(profile, folder, chosen)]
+    if loadout.installed.unknown:
+        warnings.append(unknown_text(loadout.installed.unknown, (mod.name for mod in reversed(loadout.installed.mods))))
+    if game is not None and game_title is not None:
+        warnings += other_title(game, game_title, chosen)
+    return ModStack(spec, loadout.union, [], loadout, opened, folder.path, tuple(warnings))
+
+
+def no_mods_text(profile: Profile, root: ModRoot, title_id: int) -> str:
+    """Return what to say where a tool finds no mods for a title, but may for others."""
+    titles = [f"{each:016x}" for each in profile.titles(root.fs) if each != title_id]
+    there = f"; there are mods for {listed(titles)}" if titles else ""
+    return f"{profile.name} finds no mods for {title_id:016x} in {root.path}{there}"
+
+
+def other_title(game: str, game_title: int, title_id: int) -> list[str]:
+    """Return what to say where the game is another title than the mods are for."""
+    if not title_id or base_id(title_id) == base_id(game_title):
+        return []
+    return [f"{game} is title {game_title:016x}, and the mods are for {title_id:016x}"]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oboromi_fs.mods.finding import Finder
+from oboromi_fs.mods.finding import Finder, name_of
 from oboromi_fs.mods.names import PARTS
 from oboromi_fs.mods.profiles import PROFILES, profile
-from oboromi_fs.mods.values import Installed, Mod, Notice
+from oboromi_fs.mods.switching import names_off, switched
+from oboromi_fs.mods.titleids import title_id_of
+from oboromi_fs.mods.values import Installed, Mod
+from oboromi_fs.paths import join, split
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from oboromi_fs.mods.profiles import Profile
-    from oboromi_fs.mods.values import ProfileName
+    from oboromi_fs.mods.values import Part, ProfileName
     from oboromi_fs.protocols import FileSystem
 
-__all__ = ["Row", "Surveyed", "compare", "home_of", "survey", "to_json"]
+__all__ = ["Row", "Surveyed", "compare", "home_of", "survey", "to_json", "unknown_names", "without_idle_parts"]
 
 _HOMES = {
     "atmosphere": "atmosphere/contents/<id>",
@@ -25,6 +30,8 @@ _HOMES = {
     "plain": "<mod>",
 }
 """Where each tool looks for a mod."""
+_DEEPEST = 3
+"""Levels of folders that are looked through for whether there is a mod in a folder."""
 
 
 class Surveyed(NamedTuple):
@@ -40,44 +47,56 @@ class Surveyed(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A part of a mod, or something that is passed over; and by profile ``"loads"``, the reason why not, or ``""`` if it is not met."""
+    """A part of a mod, or something that is passed over.
+
+    ``verdicts`` is by profile: ``"loads"``, the reason why not, or ``""`` where the tool never comes across it.
+    """
 
     path: str
     verdicts: Mapping[ProfileName, str]
 
 
 def survey(
-    root: FileSystem, profiles: Sequence[ProfileName] = (), *, title_id: int | None = None, disabled: Collection[str] = ()
+    root: FileSystem, profiles: Sequence[ProfileName] = (), *, title_id: int | str | None = None, disabled: Collection[str] = ()
 ) -> list[Surveyed]:
-    """Look at all that is installed.
+    """Look at all that is installed. There is nothing to return where there are no mods, or none for the title.
 
     Args:
         root: The root of a tool, a folder of mods, or one mod.
         profiles: Whose eyes to look with. Without any, those of the tools whose tree it is; of a folder of mods, all.
-        title_id: The one title to look at; None for all.
-        disabled: Names of mods that are switched off.
+        title_id: The one title to look at, as a number or as 16 hexadecimal digits; None for all.
+        disabled: What is switched off, as :func:`profile` takes it.
+
+    Raises:
+        FormatError: The text is no title id.
     """
-    chosen: dict[ProfileName, Profile] = {name: profile(name, disabled=disabled) for name in profiles or PROFILES}
-    at_home: dict[ProfileName, list[int]] = {name: each.titles(root) for name, each in chosen.items()}
-    titles = sorted({title for found in at_home.values() for title in found}) if title_id is None else [title_id]
-    if title_id is not None and not any(each.installed(root, title_id).mods for each in chosen.values()):
-        titles = []
-    if not titles:
-        loose = _loose(root)
-        if loose:
-            return [Surveyed(title_id, {name: _scanned(each, root, loose, title_id or 0) for name, each in chosen.items()})]
-        titles = [title_id] if title_id is not None else []
-    if not profiles:
-        chosen = {name: each for name, each in chosen.items() if name != "plain" and at_home[name]} or chosen
-    return [_title(root, chosen, title) for title in titles]
+    off = names_off(disabled)
+    title = None if title_id is None else title_id_of(title_id)
+    tools: dict[ProfileName, Profile] = {name: profile(name, disabled=off) for name in PROFILES}
+    at_home: dict[ProfileName, list[int]] = {name: each.titles(root) for name, each in tools.items()}
+    titles = sorted({each for found in at_home.values() for each in found})
+    chosen = {name: tools[name] for name in profiles or PROFILES}
+    if titles:
+        if title is not None and title not in titles:
+            return []
+        if not profiles:
+            chosen = {name: each for name, each in chosen.items() if name != "plain" and at_home[name]} or chosen
+        return [_title(root, chosen, each, off) for each in (titles if title is None else [title])]
+    loose = _loose(root)
+    if loose:
+        return [Surveyed(title, {name: _scanned(each, root, loose, title or 0, off) for name, each in chosen.items()})]
+    found = {name: each.installed(root, title or 0) for name, each in chosen.items()}
+    if any(each.mods or (each.notices and name != "plain") for name, each in found.items()):
+        return [Surveyed(title, found)]  # Sets of patches, which are of no title.
+    return []
 
 
-def _title(root: FileSystem, chosen: Mapping[ProfileName, Profile], title_id: int) -> Surveyed:
+def _title(root: FileSystem, chosen: Mapping[ProfileName, Profile], title_id: int, off: Sequence[str]) -> Surveyed:
     found = {name: each.installed(root, title_id) for name, each in chosen.items()}
     homes = [each for name, each in found.items() if name != "plain" and each.mods] or list(found.values())
     folders = list(dict.fromkeys((mod.path, mod.name) for each in homes for mod in each.mods if _movable(mod)))
     moved = frozenset(name for name, each in found.items() if not each.mods and folders)
-    return Surveyed(title_id, {**found, **{name: _scanned(chosen[name], root, folders, title_id) for name in moved}}, moved)
+    return Surveyed(title_id, {**found, **{name: _scanned(chosen[name], root, folders, title_id, off) for name in moved}}, moved)
 
 
 def _movable(mod: Mod) -> bool:
@@ -86,20 +105,57 @@ def _movable(mod: Mod) -> bool:
 
 def _loose(root: FileSystem) -> list[tuple[str, str]]:
     """Mods that are in no title's folder: the root itself, or folders in it."""
-    entries = Finder(root).entries("")
+    finder = Finder(root)
+    entries = finder.entries("")
     if any(entry.name.lower() in PARTS for entry in entries):
-        return [("", "mod")]
-    return [(entry.name, entry.name) for entry in entries if entry.kind == "directory"]
+        return [("", name_of(root, "mod"))]
+    return [(entry.name, entry.name) for entry in entries if entry.kind == "directory" and _holds_part(finder, entry.name, _DEEPEST)]
 
 
-def _scanned(tool: Profile, root: FileSystem, folders: Sequence[tuple[str, str]], title_id: int) -> Installed:
+def _holds_part(finder: Finder, path: str, depth: int) -> bool:
+    """Whether there is anything in a folder that is called like a part of a mod."""
+    entries = finder.entries(path)
+    if any(entry.name.lower() in PARTS for entry in entries):
+        return True
+    inner = (join(path, entry.name) for entry in entries if entry.kind == "directory")
+    return depth > 1 and any(_holds_part(finder, each, depth - 1) for each in inner)
+
+
+def _scanned(tool: Profile, root: FileSystem, folders: Sequence[tuple[str, str]], title_id: int, off: Sequence[str]) -> Installed:
+    """What a tool would make of folders, were they where it looks: weakest first, as it sorts them."""
+    finder = Finder(root)
     mods: list[Mod] = []
-    notices: list[Notice] = []
-    for path, name in folders:
+    for path, name in reversed(folders) if tool.name in ("yuzu", "ryujinx") else folders:
         mod, told = tool.scan(root, path, name)
         mods.append(mod)
-        notices += told
-    return Installed(tool.name, title_id, tuple(mods), tuple(dict.fromkeys(notices)))
+        finder.notices += told
+    found, unknown = switched(finder, mods, off)
+    return Installed(tool.name, title_id, found, tuple(dict.fromkeys(finder.notices)), unknown)
+
+
+def unknown_names(found: Sequence[Surveyed]) -> tuple[str, ...]:
+    """Return the names of what was to be switched off, and is no mod of any title for any tool."""
+    each = [installed.unknown for surveyed in found for installed in surveyed.found.values()]
+    return tuple(name for name in (each[0] if each else ()) if all(name in names for names in each))
+
+
+def without_idle_parts(root: FileSystem, found: Installed) -> Installed:
+    """Return what was found without the parts of which the tool passes over every file.
+
+    Args:
+        root: What was searched.
+        found: What was found, with what showed when the mods were laid over a game.
+    """
+    ignored = {notice.path for notice in found.notices if notice.ignored}
+    finder = Finder(root)
+
+    def idle(part: Part) -> bool:
+        if part.kind not in ("exefs", "cheats", "exefs_patches") or not any(split(path)[0] == part.path for path in ignored):
+            return False
+        return all(join(part.path, entry.name) in ignored for entry in finder.entries(part.path))
+
+    mods = tuple(replace(mod, parts=tuple(part for part in mod.parts if not idle(part))) for mod in found.mods)
+    return replace(found, mods=mods)
 
 
 def compare(surveyed: Surveyed, found: Mapping[ProfileName, Installed] | None = None) -> list[Row]:
@@ -118,7 +174,29 @@ def compare(surveyed: Surveyed, found: Mapping[ProfileName, Installed] | None = 
         for notice in each.notices:
             if notice.ignored:
                 verdicts.setdefault(notice.path, {})[name] = notice.reason
-    return [Row(path, {name: verdicts[path].get(name, "") for name in by_profile}) for path in sorted(verdicts)]
+    paths = sorted(verdicts)
+    return [Row(path, {name: _verdict(path, name, verdicts, paths) for name in by_profile}) for path in paths]
+
+
+def _verdict(path: str, name: ProfileName, verdicts: Mapping[str, Mapping[ProfileName, str]], paths: Sequence[str]) -> str:
+    """What a tool makes of a path: what is said of it, or else of a folder it is in, or else of what is in it."""
+    above = path
+    while True:
+        found = verdicts.get(above, {}).get(name)
+        if found is not None:
+            return found
+        if not above:
+            break
+        above = split(above)[0]
+    for below in paths[bisect_right(paths, path) :]:
+        if not below.startswith(f"{path}/"):
+            if below > f"{path}0":  # "0" is what follows "/".
+                break
+            continue
+        found = verdicts[below].get(name)
+        if found is not None and found != "loads":
+            return found
+    return ""
 
 
 def home_of(name: ProfileName) -> str:

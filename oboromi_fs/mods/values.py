@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["Installed", "Mod", "Notice", "Part", "PartKind", "ProfileName", "Reason"]
+__all__ = ["MEANINGS", "Installed", "Mod", "Notice", "Part", "PartKind", "ProfileName", "Reason"]
 
 ProfileName: TypeAlias = Literal["atmosphere", "yuzu", "ryujinx", "plain"]
 """Whose rules: a tool's, or the plain ones, which take whatever any tool does, the later mod winning."""
@@ -29,20 +29,38 @@ PartKind: TypeAlias = Literal[
 """What a part of a mod is for: the name it has where tools look for it."""
 
 Reason: TypeAlias = Literal[
-    "case",  # The tool asks for another case of letters.
-    "name",  # The tool knows no such name there.
-    "place",  # The tool does not look there.
-    "unsupported",  # The tool has no such thing.
-    "kind",  # A file where a folder is needed, or the other way round.
-    "empty",  # Nothing is in it, and the tool takes that as nothing.
-    "disabled",  # Switched off.
-    "shadowed",  # Something stronger has the same.
-    "build",  # A patch of another build than the module's.
-    "damaged",  # It cannot be read as what it is.
-    "lost",  # Its effect is not what was meant: a rule of the tool changes it.
-    "state",  # A state file is damaged, or contradicts itself.
-    "path",  # No target can hold the path.
+    "case",
+    "name",
+    "place",
+    "unsupported",
+    "kind",
+    "empty",
+    "disabled",
+    "shadowed",
+    "build",
+    "damaged",
+    "lost",
+    "state",
+    "path",
 ]
+"""Why something is passed over: see :data:`MEANINGS`."""
+
+MEANINGS: Mapping[Reason, str] = {
+    "case": "the tool asks for another case of letters",
+    "name": "the tool knows no such name there",
+    "place": "the tool does not look there",
+    "unsupported": "the tool has no such thing",
+    "kind": "a file where a folder is needed, or the other way round",
+    "empty": "nothing is in it",
+    "disabled": "it is switched off",
+    "shadowed": "something stronger has the same",
+    "build": "a patch of another build than the game's",
+    "damaged": "it cannot be read as what it is",
+    "lost": "it is loaded, and does not do what was meant",
+    "state": "a state file is damaged, or contradicts itself",
+    "path": "no target can hold the path",
+}
+"""Reason -> what it means, in words."""
 
 
 @dataclass(frozen=True, slots=True)

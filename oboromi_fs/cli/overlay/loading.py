@@ -10,8 +10,7 @@ from oboromi_fs.cli.console import plural, size_text
 from oboromi_fs.cli.failures import DONE, UsageError
 from oboromi_fs.cli.overlay.places import check_output
 from oboromi_fs.cli.overlay.stacking import Overlay, open_overlay, stack_arguments
-from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError
-from oboromi_fs.jobs.modstack import open_mods
+from oboromi_fs.jobs.modstack import SeveralTitlesError, open_mods
 from oboromi_fs.mods.titleids import parse_title_id
 from oboromi_fs.paths import normalise
 
@@ -52,15 +51,16 @@ def open_with_mods(session: Session, options: argparse.Namespace) -> Overlay:
         raise UsageError("--profile openmw takes layers with -l or -s; --mods goes with atmosphere, yuzu, ryujinx or plain")
     if options.layers or options.stack is not None or options.case:
         raise UsageError("--mods brings the layers: -l, -s and --case do not go with it; the game is given with --base")
-    if not os.path.isdir(options.mods):
-        if os.path.exists(options.mods):
-            raise NotADirectoryEntryError(options.mods, "is no folder")
-        raise EntryNotFoundError(options.mods, "no such folder")
-    stack = open_mods(profile, options.mods, title_of(options.title), session.base, session.opener, disabled=options.disable)
+    try:
+        stack = open_mods(profile, options.mods, title_of(options.title), session.base, session.opener, disabled=options.disable)
+    except SeveralTitlesError as error:
+        raise UsageError(error.problem) from None
     overlay = Overlay(session, stack.spec, stack)
     for fs in stack.opened:
         session.keep(fs)
-    _tell(overlay, options.mods)
+    for text in stack.warnings:
+        session.console.warn(text)
+    _tell(overlay, stack.root)
     path = getattr(options, "path", None)
     if isinstance(path, str) and path and overlay.loadout is not None:
         found = overlay.loadout.find(path)
@@ -82,12 +82,10 @@ def _tell(overlay: Overlay, root: str) -> None:
         elif notice.ignored and notice.reason != "disabled":
             others += 1
     if others:
-        title = f"{loadout.installed.title_id:016x}"
-        hint = f"`oboromi mods {root} --title {title} --profile {loadout.profile}` tells why"
+        title = f" --title {loadout.installed.title_id:016x}" if loadout.installed.title_id else ""
+        hint = f"`oboromi mods {root}{title} --profile {loadout.profile}` tells why"
         console.warn(f"{loadout.profile} passes over {plural(others, 'things')} in {root}: {hint}")
     _tell_of_the_game(overlay, loadout)
-    if not loadout.installed.mods:
-        console.warn(f"{loadout.profile} finds no mods for {loadout.installed.title_id:016x} in {root}")
 
 
 def _tell_of_the_game(overlay: Overlay, loadout: Loadout) -> None:
