@@ -123,6 +123,8 @@ def test_what_the_package_gives() -> None:
     names: Any = oboromi_fs.metadata.__all__
     assert sorted(names) == [
         "ApplicationTitle",
+        "Certificate",
+        "CertificateChain",
         "Cnmt",
         "Metadata",
         "Nacp",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA", "kip_of", "metadata_of", "nro_of", "nso_of", "read_metadata"]
 
-METADATA = {"cnmt": "CNMT", "nacp": "NACP", "npdm": "NPDM", "ticket": "ticket", "tik": "ticket"}
+METADATA = {"cert": "certificates", "cnmt": "CNMT", "nacp": "NACP", "npdm": "NPDM", "ticket": "ticket", "tik": "ticket"}
 """Kinds of metadata -> their formats."""
 
 _MOST_TEXT = 1 << 26
@@ -109,18 +109,20 @@ def read_metadata(storage: Storage, name: str) -> Metadata:
 
     Args:
         storage: The file.
-        name: Its name: ``….nacp ….cnmt ….npdm ….tik``.
+        name: Its name: ``….nacp ….cnmt ….npdm ….tik ….cert``.
 
     Raises:
         FormatError: It is none of them, or damaged.
     """
     lower = name.lower()
-    for ending, kind in ((".nacp", "nacp"), (".cnmt", "cnmt"), (".npdm", "npdm"), (".tik", "ticket")):
+    for ending, kind in ((".nacp", "nacp"), (".cnmt", "cnmt"), (".npdm", "npdm"), (".tik", "ticket"), (".cert", "cert")):
         if lower.endswith(ending):
             reader: Any = FORMATS[METADATA[kind]]
             value: Metadata = reader.read(storage)
             return value
-    raise NotThisFormatError("is none of control.nacp, *.cnmt, main.npdm and *.tik, which have a text form", what="file", source=name)
+    raise NotThisFormatError(
+        "is none of control.nacp, *.cnmt, main.npdm, *.tik and *.cert, which have a text form", what="file", source=name
+    )
 
 
 # Executables

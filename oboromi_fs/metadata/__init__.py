@@ -1,4 +1,4 @@
-"""Metadata of titles as values, and as TOML and JSON: CNMT, NACP, NPDM and tickets, both ways and without loss.
+"""Metadata of titles as values, and as TOML and JSON: CNMT, NACP, NPDM, tickets and certificates, both ways and without loss.
 
 Each class reads a file (``read``), writes it (``to_bytes``) and becomes plain values (``to_dict``) and back (``from_dict``). Bytes that no
 field speaks for are kept, so that every file that can be read comes back as it was; and what is left out of a table has a default, so that
@@ -7,6 +7,7 @@ a few keys make a file.
 
 from __future__ import annotations
 
+from oboromi_fs.metadata.certificates import Certificate, CertificateChain
 from oboromi_fs.metadata.cnmt import Cnmt
 from oboromi_fs.metadata.icons import check_icon, icons, jpeg_size
 from oboromi_fs.metadata.nacp import Nacp
@@ -17,6 +18,8 @@ from oboromi_fs.metadata.titles import ApplicationTitle
 
 __all__ = [
     "ApplicationTitle",
+    "Certificate",
+    "CertificateChain",
     "Cnmt",
     "Metadata",
     "Nacp",

@@ -1,7 +1,8 @@
 """Texts: metadata as TOML and JSON, both ways.
 
 Both say the same. ``format`` names what a text describes; keys are those of the ``to_dict`` of :class:`~oboromi_fs.metadata.nacp.Nacp`,
-:class:`~oboromi_fs.metadata.npdm.Npdm`, :class:`~oboromi_fs.metadata.cnmt.Cnmt` and :class:`~oboromi_fs.metadata.ticket.TicketFile`.
+:class:`~oboromi_fs.metadata.npdm.Npdm`, :class:`~oboromi_fs.metadata.cnmt.Cnmt`, :class:`~oboromi_fs.metadata.ticket.TicketFile` and
+:class:`~oboromi_fs.metadata.certificates.CertificateChain`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 from oboromi_fs.errors import FormatError
+from oboromi_fs.metadata.certificates import CertificateChain
 from oboromi_fs.metadata.cnmt import Cnmt
 from oboromi_fs.metadata.nacp import Nacp
 from oboromi_fs.metadata.npdm import Npdm
@@ -41,7 +43,7 @@ class Metadata(Protocol):
 
 M = TypeVar("M", bound=Metadata)
 
-FORMATS: dict[str, type[Metadata]] = {cls.format: cls for cls in (Nacp, Npdm, Cnmt, TicketFile)}
+FORMATS: dict[str, type[Metadata]] = {cls.format: cls for cls in (Nacp, Npdm, Cnmt, TicketFile, CertificateChain)}
 """What ``format`` may be -> its class."""
 
 

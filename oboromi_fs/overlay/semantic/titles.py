@@ -1,4 +1,4 @@
-"""Metadata of titles: NACP, NPDM, CNMT and tickets, compared by what their fields say."""
+"""Metadata of titles: NACP, NPDM, CNMT, tickets and certificates, compared by what their fields say."""
 
 from __future__ import annotations
 
@@ -90,4 +90,5 @@ TITLES = (
     ),
     TitleMetadata(Format.CNMT, "CNMT", (".cnmt",), 1 << 23),
     TitleMetadata(Format.TICKET, "ticket", (".tik",), 0x100000),
+    TitleMetadata(Format.CERTIFICATES, "certificates", (".cert",), 0x10000),
 )

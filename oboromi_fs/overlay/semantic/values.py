@@ -37,6 +37,7 @@ class Format(StrEnum):
     NPDM = "NPDM"
     CNMT = "CNMT"
     TICKET = "Ticket"
+    CERTIFICATES = "Certificates"
     UNKNOWN = "Unknown"
     """One version is text and the other is not."""
 
