@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.file import Access, File
+from oboromi_fs.opening.rebuilding import compressed_name
 from oboromi_fs.paths import join
 from oboromi_fs.splitparts import split_parts
 from oboromi_fs.storage.concat import ConcatStorage
@@ -16,7 +17,7 @@ from oboromi_fs.storage.concat import ConcatStorage
 if TYPE_CHECKING:
     from oboromi_fs.protocols import Storage
 
-__all__ = ["host_part", "open_storage", "split_parts"]
+__all__ = ["compressed_part", "host_part", "open_storage", "split_parts"]
 
 
 def open_storage(path: str, access: Access = "auto") -> tuple[Storage, list[File]]:
@@ -63,6 +64,24 @@ def host_part(path: str) -> tuple[str, str]:
             raise EntryNotFoundError(path)
         tail = join(name, tail) if tail else name
         head = parent
+
+
+def compressed_part(path: str) -> tuple[str, str, str] | None:
+    """Split the path of an NCA that is on the host as an NCZ: the NCZ's path, the NCA's name, and what goes on inside it.
+
+    Returns:
+        None where no part of the path is of that kind.
+    """
+    head, tail = path, ""
+    while head:
+        compressed = compressed_name(head)
+        if compressed is not None and os.path.isfile(compressed):
+            return compressed, os.path.basename(head), tail
+        head, name = os.path.split(head)
+        if not name and head in ("", os.sep):
+            return None
+        tail = join(name, tail) if tail else name
+    return None
 
 
 _ENAMETOOLONG = errno.ENAMETOOLONG

@@ -14,7 +14,7 @@ from oboromi_fs.errors import (
     NotADirectoryEntryError,
     NotThisFormatError,
 )
-from oboromi_fs.opening.hostfile import host_part, open_storage, split_parts
+from oboromi_fs.opening.hostfile import compressed_part, host_part, open_storage, split_parts
 from oboromi_fs.opening.nested import NestedFs
 from oboromi_fs.opening.opener import KeysType, Opener
 from oboromi_fs.paths import join, normalise
@@ -65,7 +65,14 @@ def locate(
     if not text:
         raise EntryNotFoundError(text, "the path is empty")
     opener = opener if opener is not None else Opener(keys, access=access)
-    host, inner = host_part(text)
+    name = ""
+    try:
+        host, inner = host_part(text)
+    except EntryNotFoundError:
+        found = compressed_part(text)
+        if found is None:
+            raise
+        host, name, inner = found
     if os.path.isdir(host) and not split_parts(host):
         folder = HostFs(host, access=opener.access)
         return Location(NestedFs(folder, opener, owned=[folder]), "", text, host)
@@ -73,7 +80,7 @@ def locate(
     single = _SingleFs(os.path.basename(os.path.normpath(host)), storage, os.path.dirname(os.path.abspath(host)))
     nested = NestedFs(single, opener, owned=files, beside=single.beside)
     try:
-        full = join(single.name, normalise(inner))
+        full = join(name or single.name, normalise(inner))
         nested.metadata(full)
     except OSError as wrong:
         nested.close()

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from oboromi_fs.backends.host import HostFs
-from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.nca import Nca, rebuilt_nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
@@ -19,8 +19,10 @@ from oboromi_fs.errors import (
     OboromiFsError,
 )
 from oboromi_fs.opening.opener import Opener
+from oboromi_fs.opening.rebuilding import RebuiltFs, compressed_name
 from oboromi_fs.paths import addressable, join, normalise
 from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
+from oboromi_fs.storage.ncz import is_ncz
 from oboromi_fs.tickets import Ticket
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class NestedFs(FileSystemBase):
         self._beside = beside
         self._tickets: dict[tuple[int, str], tuple[FileSystem, dict[bytes, Ticket]]] = {}
         self._entered: dict[str, FileSystem] = {}
+        self._rebuilt: dict[str, RebuiltFs] = {}
         self._aliases: dict[str, dict[str, str]] = {}
         self._unreadable: dict[str, OboromiFsError] = {}
 
@@ -124,9 +127,12 @@ class NestedFs(FileSystemBase):
             fs.metadata(inner)
         except (FileNotFoundError, NotADirectoryError):
             alias = self._alias(fs, prefix, done, name)
-            if alias is None:
+            inner = join(done, alias if alias is not None else name)
+            rebuilt = self._rebuild(fs, prefix, inner)
+            if rebuilt is None and alias is None:
                 raise EntryNotFoundError(path, f"no such path ({join(prefix, done).rstrip('/') or 'the root'!r} has no {name!r})") from None
-            inner = join(done, alias)
+            if rebuilt is not None:
+                fs, prefix, inner = rebuilt, join(prefix, inner.rpartition("/")[0]), rebuilt.name
             if not remaining:
                 return fs, prefix, inner
         outer = join(prefix, inner)
@@ -140,6 +146,8 @@ class NestedFs(FileSystemBase):
         if found is None:
             if isinstance(fs, Nca):
                 found = self.opener.section(fs, inner)
+            elif isinstance(fs, RebuiltFs):
+                found = fs.enter()
             elif self._directory_in(fs, inner):
                 found = RomFs(fs.storage(inner))
             else:
@@ -149,6 +157,32 @@ class NestedFs(FileSystemBase):
             if found is None:
                 return None
             self._entered[outer] = found
+        return found
+
+    def _rebuild(self, fs: FileSystem, prefix: str, inner: str) -> RebuiltFs | None:
+        """The NCA that is called ``inner``, and is there as an NCZ; None where there is none."""
+        compressed = compressed_name(inner)
+        if compressed is None or isinstance(fs, Nca):
+            return None
+        outer = join(prefix, inner)
+        found = self._rebuilt.get(outer)
+        if found is None:
+            for name, wanted in ((inner, False), (compressed, True)):
+                try:
+                    there = fs.metadata(name).kind == "file"
+                except (FileNotFoundError, NotADirectoryError):
+                    there = False
+                if there is not wanted:
+                    return None
+            storage = fs.storage(compressed)
+            if not is_ncz(storage):
+                return None
+            found = RebuiltFs(
+                inner.rpartition("/")[2],
+                rebuilt_nca(storage, self.keys),
+                lambda: self._enter(fs, compressed, join(prefix, compressed)),
+            )
+            self._rebuilt[outer] = found
         return found
 
     def enter(self, path: PathType) -> FileSystem | None:
@@ -235,7 +269,7 @@ class NestedFs(FileSystemBase):
         if found is None:
             ncas: list[tuple[int, int, str, str]] = []
             for entry in fs.read_dir(directory):
-                if not entry.name.lower().endswith(".nca") or not addressable(entry.name):
+                if not entry.name.lower().endswith((".nca", ".ncz")) or not addressable(entry.name):
                     continue
                 if len(ncas) >= _MAX_ALIASES:
                     break
@@ -249,7 +283,8 @@ class NestedFs(FileSystemBase):
                     continue
                 if isinstance(nca, Nca):
                     header = nca.header
-                    ncas.append((header.program_id, header.content_index, self._content_alias(nca, join(prefix, inner)), entry.name))
+                    alias = self._content_alias(nca, join(prefix, inner))
+                    ncas.append((header.program_id, header.content_index, alias, self._whole_name(fs, inner)))
             # By program, so that the first of a multi-program title, and a base before its update, is the one without a number.
             found = {}
             counts: dict[str, int] = {}
@@ -258,6 +293,19 @@ class NestedFs(FileSystemBase):
                 found[f"{alias}.{number}" if number else alias] = name
             self._aliases[key] = found
         return found
+
+    @staticmethod
+    def _whole_name(fs: FileSystem, inner: str) -> str:
+        """The name of an NCA: of a compressed one, that of what it holds, unless another file has it."""
+        name = inner.rpartition("/")[2]
+        if not name.lower().endswith(".ncz"):
+            return name
+        whole = name[:-1] + ("a" if name[-1] == "z" else "A")
+        try:
+            fs.metadata(join(inner.rpartition("/")[0], whole))
+        except (FileNotFoundError, NotADirectoryError):
+            return whole
+        return name
 
     def _content_alias(self, nca: Nca, outer: str) -> str:
         kind = nca.header.content_type
@@ -281,6 +329,7 @@ class NestedFs(FileSystemBase):
         """Close what was opened for this file system, and forget the containers that were entered."""
         super().close()
         self._entered.clear()
+        self._rebuilt.clear()
         self._aliases.clear()
         self._unreadable.clear()
 

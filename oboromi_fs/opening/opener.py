@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from oboromi_formats.nca import FS_HEADER_OFFSET, MEDIA_UNIT, FsType
 from oboromi_fs._decode import error
 from oboromi_fs.backends.hfs0 import Hfs0Archive
-from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca
+from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca, rebuilt_nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
@@ -20,6 +20,7 @@ from oboromi_fs.errors import (
     UnsupportedError,
 )
 from oboromi_fs.keys import KeySet
+from oboromi_fs.storage.ncz import is_ncz
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +64,7 @@ class Opener:
         return self._keys
 
     def sniff(self, storage: Storage, name: str = "") -> str | None:
-        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NRO RomFS ZIP``, or None for a plain file.
+        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NCZ NRO RomFS ZIP``, or None for a plain file.
 
         By content. The name only breaks the tie that encryption leaves: what is called ``.nca`` is one, even if the keys do not open it.
         A ZIP archive is known by its start; by its end only if it is no other container, and lies plain in a file.
@@ -91,6 +92,8 @@ class Opener:
             return "NRO"
         lower = name.lower()
         surely_plain = lower.endswith(_SURELY_PLAIN)
+        if not surely_plain and is_ncz(storage) and (lower.endswith(".ncz") or is_nca(storage, self.keys)):
+            return "NCZ"  # Begins like the NCA it was.
         if storage.size >= HEADER_SIZE and (
             lower.endswith(".nca") or (storage.size % 0x10 == 0 and not surely_plain and is_nca(storage, self.keys))
         ):
@@ -126,6 +129,8 @@ class Opener:
             return ZipFs(storage)
         if found == "NCA":
             return self._on_base(Nca(storage, self.keys, tickets=tickets))
+        if found == "NCZ":
+            return self._on_base(Nca(rebuilt_nca(storage, self.keys), self.keys, tickets=tickets))
         return None
 
     def _on_base(self, nca: Nca) -> Nca:

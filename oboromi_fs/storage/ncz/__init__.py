@@ -1,0 +1,8 @@
+"""Compressed NCAs: what stands in an NCZ, and the NCA it is read as."""
+
+from __future__ import annotations
+
+from oboromi_fs.storage.ncz.header import NczHeader, is_ncz, read_ncz_header
+from oboromi_fs.storage.ncz.image import NczStorage
+
+__all__ = ["NczHeader", "NczStorage", "is_ncz", "read_ncz_header"]
