@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TESTDATA = Path(__file__).parent.parent.parent / "testdata"
 MANIFEST: dict[str, Any] = json.loads((TESTDATA / "manifest.json").read_text(encoding="utf-8"))
 # Not file systems of this release, or with keys of their own.
-OTHERS = ("bktr/", "exe/", "nsz/")
+OTHERS = ("bktr/", "exe/", "nsz/", "program/")
 ARCHIVES = [name for name in MANIFEST if not name.startswith(OTHERS)]
 KEYS = [TESTDATA / "keys" / "prod.keys", TESTDATA / "keys" / "title.keys"]
 ACCESSES: tuple[Access, ...] = ("mmap", "pread")
