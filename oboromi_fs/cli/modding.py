@@ -22,7 +22,7 @@ from oboromi_fs.mods.values import MEANINGS, Reason
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from oboromi_fs.cli.session import Session
     from oboromi_fs.jobs.modroot import ModRoot
@@ -143,7 +143,7 @@ def _branches(found: Sequence[Surveyed]) -> Iterator[Branch]:
         own = []
         for name, each in surveyed.found.items():
             drawn = _without(each, common.get(name))
-            own.append(_profile(name, drawn, moved=name in surveyed.moved, empty=drawn is each))
+            own.append(_profile(name, drawn, moved=name in surveyed.moved, loose=surveyed.title_id is None, empty=drawn is each))
         yield Branch(_heading(surveyed), [branch for branch in own if branch.label])
 
 
@@ -173,28 +173,30 @@ def _heading(surveyed: Surveyed) -> str:
     return "mods of no title's folder" if surveyed.title_id is None else f"{surveyed.title_id:016x}"
 
 
-def _profile(name: ProfileName, found: Installed, *, moved: bool = False, empty: bool = True) -> Branch:
+def _profile(name: ProfileName, found: Installed, *, moved: bool = False, loose: bool = False, empty: bool = True) -> Branch:
     branches: list[Branch] = []
     twice = {name for name, count in Counter(mod.name for mod in found.mods).items() if count > 1}
     told: set[Notice] = set()
+    by_mod: dict[str, list[Notice]] = {}
+    for notice in found.notices:
+        by_mod.setdefault(notice.mod, []).append(notice)
     for mod in reversed(found.mods):
         parts = " ".join(part.kind for part in mod.parts) or "nothing that is loaded"
         place = f" in {printable(mod.path)}" if mod.name in twice else ""
-        notices = [notice for notice in found.notices if notice not in told and _is_of(notice, mod, twice)]
+        notices = [notice for notice in by_mod.get(mod.name, ()) if notice not in told and (mod.name not in twice or _within(notice, mod))]
         told.update(notices)
         label = f"{printable(mod.name)}{place}{'' if mod.enabled else ' (off)'}: {parts}"
         branches.append(Branch(label, [Branch(_told(notice)) for notice in notices]))
     branches += [Branch(_told(notice)) for notice in found.notices if notice not in told]
     where = f", if it were in {home_of(name)}" if moved else ""
-    order = " (the strongest first)" if len(found.mods) > 1 and not (moved and name == "atmosphere") else ""
+    alone = name == "atmosphere" and (moved or loose)  # It has one folder a title: of several none is stronger.
+    order = " (the strongest first)" if len(found.mods) > 1 and not alone else ""
     nothing = ": nothing" if empty else ""
     return Branch(f"{name}{where}{order if branches else nothing}" if branches or empty else "", branches)
 
 
-def _is_of(notice: Notice, mod: Mod, twice: Collection[str]) -> bool:
-    if notice.mod != mod.name:
-        return False
-    return mod.name not in twice or notice.path == mod.path or notice.path.startswith(f"{mod.path}/")
+def _within(notice: Notice, mod: Mod) -> bool:
+    return notice.path == mod.path or notice.path.startswith(f"{mod.path}/")
 
 
 def _told(notice: Notice) -> str:
@@ -206,9 +208,14 @@ def _compare_all(session: Session, found: Sequence[Surveyed]) -> None:
     """A table for each title, with a column for each tool; and what the cells mean."""
     used: set[str] = set()
     moved: set[ProfileName] = set()
-    for surveyed in found:
-        rows = compare(surveyed)
-        _compare(session, surveyed, rows)
+    tables = [compare(surveyed) for surveyed in found]
+    by_path = [{row.path: row for row in rows} for rows in tables[1:]]
+    common = {row.path: row for row in tables[0] if by_path and all(rows.get(row.path) == row for rows in by_path)}
+    if common:
+        _compare(session, "every title", list(found[0].found), list(common.values()))
+    for surveyed, rows in zip(found, tables, strict=True):
+        names = [f"{name}*" if name in surveyed.moved else name for name in surveyed.found]
+        _compare(session, _heading(surveyed), names, [row for row in rows if row.path not in common])
         used.update(cell or _NEVER for row in rows for cell in row.verdicts.values())
         moved |= surveyed.moved
     legend = [(f"{name}*", f"if the folders were in {home_of(name)}, where {name} looks") for name in PROFILES if name in moved]
@@ -219,10 +226,7 @@ def _compare_all(session: Session, found: Sequence[Surveyed]) -> None:
         session.console.lines(["", *(f"{word:<{width}}  {text}" for word, text in legend)])
 
 
-def _compare(session: Session, surveyed: Surveyed, rows: Sequence[Row]) -> None:
-    console = session.console
-    console.lines([_heading(surveyed)])
-    names = list(surveyed.found)
-    headings = ["path", *(f"{name}*" if name in surveyed.moved else name for name in names)]
+def _compare(session: Session, heading: str, names: Sequence[str], rows: Sequence[Row]) -> None:
+    session.console.lines([heading])
     if rows:
-        table(console, headings, [[row.path or "/", *(row.verdicts[name] or _NEVER for name in names)] for row in rows])
+        table(session.console, ["path", *names], [[row.path or "/", *(cell or _NEVER for cell in row.verdicts.values())] for row in rows])

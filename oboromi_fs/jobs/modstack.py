@@ -16,6 +16,7 @@ from oboromi_fs.mods.loadout import Loadout, load
 from oboromi_fs.mods.names import listed
 from oboromi_fs.mods.profiles import PROFILES
 from oboromi_fs.mods.profiles import profile as profile_of
+from oboromi_fs.mods.surveying import home_of
 from oboromi_fs.mods.switching import unknown_text
 from oboromi_fs.mods.titleids import base_id, title_id_of
 from oboromi_fs.opening import locate
@@ -190,8 +191,9 @@ def choose_title(profile: Profile, root: ModRoot, game_title: int | None = None)
         found = listed(f"{title:016x}" for title in titles)
         raise SeveralTitlesError(f"say which title with --title: {profile.name} finds mods in {root.path} for {found}", what="mods")
     if not profile.installed(root.fs, game_title or 0).mods:  # Else they are of any title: loose ones, or sets of patches.
-        others = [name for name in PROFILES if name != profile.name and profile_of(name).titles(root.fs)]
-        hint = f"; {' and '.join(others)} would (--profile)" if others else f"; {wrong_level(root)}" if wrong_level(root) else ""
+        others = [profile_of(name) for name in PROFILES if name != profile.name]
+        able = [each.name for each in others if each.titles(root.fs) or each.installed(root.fs, 0).mods]
+        hint = f"; --profile {' or '.join(able)} does" if able else f"; {wrong_level(root)}" if wrong_level(root) else ""
         raise EntryNotFoundError(root.path, f"{profile.name} finds no mods there{hint}")
     return game_title or 0
 
@@ -224,6 +226,7 @@ def open_mods(
     said = None if title_id is None else title_id_of(title_id)
     folder = open_root(root, opener, nearest=name == "plain")
     opened = list(folder.opened)
+    warnings: list[str] = []
     try:
         contents = Game()
         game_title = None
@@ -232,14 +235,23 @@ def open_mods(
             opened += more
             game_title = title_of_game(game, opener(), contents)
         chosen = said if said is not None else choose_title(profile, folder, game_title)
-        loadout = load(folder.fs, profile.installed(folder.fs, chosen), contents, path=folder.path)
+        installed = profile.installed(folder.fs, chosen)
+        if not installed.mods and chosen == folder.title_id:
+            around = open_root(root, opener, nearest=True)
+            opened += around.opened
+            moved = profile.installed(around.fs, chosen)
+            if moved.mods:
+                folder, installed = around, moved
+                warnings.append(f"{name} does not look in {root}: this is as if what is in it lay in {home_of(profile.name)}")
+        loadout = load(folder.fs, installed, contents, path=folder.path)
     except BaseException:
         for fs in opened:
             fs.close()
         raise
     layers = tuple(LayerSpec(layer.path, layer.name, at=layer.at, from_here=True) for layer in loadout.union.layers)
     spec = StackSpec((*layers, LayerSpec(folder.path, "mods", enabled=False, from_here=True)))
-    warnings = [] if loadout.installed.mods else [no_mods_text(profile, folder, chosen)]
+    if not loadout.installed.mods:
+        warnings.append(no_mods_text(profile, folder, chosen))
     if loadout.installed.unknown:
         warnings.append(unknown_text(loadout.installed.unknown, (mod.name for mod in reversed(loadout.installed.mods))))
     if game is not None and game_title is not None:

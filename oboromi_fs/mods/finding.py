@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from oboromi_fs.backends.host import HostFs
@@ -83,6 +84,8 @@ class Finder:
     def __init__(self, root: FileSystem) -> None:
         self.root = root
         self.notices: list[Notice] = []
+        self._left_out: dict[str, list[tuple[str, str]]] = {}
+        self._left_out_seen = 0
 
     def tell(self, reason: Reason, path: str, text: str, mod: str = "", *, ignored: bool = True) -> None:
         """Note something."""
@@ -98,10 +101,16 @@ class Finder:
             self.tell("damaged", path, _unreadable(error))
             return []
         if isinstance(self.root, HostFs) and self.root.left_out:
-            for left, what in self.root.left_out.items():
-                if split(left)[0] == path:
-                    self.tell("kind", left, f"is {what}, and no file or folder: it is not followed")
+            self._tell_left_out(self.root.left_out, path)
         return entries
+
+    def _tell_left_out(self, left_out: Mapping[str, str], path: str) -> None:
+        """Tell of what listings leave out: links that lead elsewhere, pipes and the like."""
+        for left, what in islice(left_out.items(), self._left_out_seen, None):
+            self._left_out.setdefault(split(left)[0], []).append((left, what))
+        self._left_out_seen = len(left_out)
+        for left, what in self._left_out.get(path, ()):
+            self.tell("kind", left, f"is {what}: it is not followed" if "link" in what else f"is {what}, and no file or folder")
 
     def down(self, path: str, *, fold: bool, tool: str = "", case_hint: str = "") -> str | None:
         """Follow a path of folders from the root; None where it ends.
@@ -195,8 +204,7 @@ class Finder:
 
     def _unknown(self, entry: DirEntry, path: str, mod: str, habits: Habits) -> None:
         """Tell of something that is no part by its name: often a folder around what is one."""
-        known = habits.parts | habits.others.keys()
-        inner = [each.name for each in self.entries(path) if each.name.lower() in known] if entry.kind == "directory" else []
+        inner = [each.name for each in self.entries(path) if each.name.lower() in habits.parts] if entry.kind == "directory" else []
         if inner:
             text = f"{listed(inner)} {'lie' if len(inner) > 1 else 'lies'} one folder too deep: {habits.tool} asks for "
             self.tell("place", path, text + listed(join(split(path)[0], name) for name in inner), mod)

@@ -10,7 +10,7 @@ from oboromi_fs.mods.finding import Finder, name_of
 from oboromi_fs.mods.names import PARTS
 from oboromi_fs.mods.profiles import PROFILES, profile
 from oboromi_fs.mods.switching import names_off, switched
-from oboromi_fs.mods.titleids import title_id_of
+from oboromi_fs.mods.titleids import parse_title_id, title_id_of
 from oboromi_fs.mods.values import Installed, Mod
 from oboromi_fs.paths import join, split
 
@@ -30,6 +30,8 @@ _HOMES = {
     "plain": "<mod>",
 }
 """Where each tool looks for a mod."""
+_ROOTS = ("atmosphere", "load", "mods", "contents", "sdmc", "sdcard")
+"""Folders that make another the root of a tool."""
 _DEEPEST = 3
 """Levels of folders that are looked through for whether there is a mod in a folder."""
 
@@ -109,7 +111,14 @@ def _loose(root: FileSystem) -> list[tuple[str, str]]:
     entries = finder.entries("")
     if any(entry.name.lower() in PARTS for entry in entries):
         return [("", name_of(root, "mod"))]
-    return [(entry.name, entry.name) for entry in entries if entry.kind == "directory" and _holds_part(finder, entry.name, _DEEPEST)]
+    folders = [entry.name for entry in entries if entry.kind == "directory"]
+    return [(name, name) for name in folders if _holds_part(finder, name, _DEEPEST) and not _is_root(finder, name)]
+
+
+def _is_root(finder: Finder, path: str) -> bool:
+    """Whether a folder looks like one that a tool keeps mods of titles below."""
+    entries = [entry for entry in finder.entries(path) if entry.kind == "directory"]
+    return any(entry.name.lower() in _ROOTS or parse_title_id(entry.name) is not None for entry in entries)
 
 
 def _holds_part(finder: Finder, path: str, depth: int) -> bool:
@@ -188,15 +197,17 @@ def _verdict(path: str, name: ProfileName, verdicts: Mapping[str, Mapping[Profil
         if not above:
             break
         above = split(above)[0]
+    reason = ""
     for below in paths[bisect_right(paths, path) :]:
         if not below.startswith(f"{path}/"):
             if below > f"{path}0":  # "0" is what follows "/".
                 break
             continue
         found = verdicts[below].get(name)
-        if found is not None and found != "loads":
+        if found == "loads":
             return found
-    return ""
+        reason = reason or found or ""
+    return reason
 
 
 def home_of(name: ProfileName) -> str:

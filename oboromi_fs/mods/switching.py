@@ -63,13 +63,8 @@ def switched(
     unknown: list[str] = []
     for name in dict.fromkeys(names):
         wanted = name.rstrip("/") or name
-        calls = [{mod.name, also(mod)} for mod in found] if wanted else []
+        whole = _called(found, wanted, also, str) or _called(found, wanted, also, str.lower)
         folded = wanted.lower()
-        whole = {place for place, each in enumerate(calls) if wanted in each} or {
-            place
-            for place, (mod, each) in enumerate(zip(found, calls, strict=False))
-            if folded in {call.lower() for call in each} or _is_path(folded, mod.path)
-        }
         parts = [] if whole else [(place, part) for place, mod in enumerate(found) for part in mod.parts if _is_part(folded, mod, part)]
         off |= whole
         for place, part in parts:
@@ -92,14 +87,23 @@ def _switched(finder: Finder, mod: Mod, why: str, without: Sequence[Part]) -> Mo
     return replace(mod, parts=left) if without else mod
 
 
-def _is_path(folded: str, path: str) -> bool:
+def _called(mods: Sequence[Mod], wanted: str, also: Callable[[Mod], str], spelled: Callable[[str], str]) -> set[int]:
+    """Which mods have a name, or lie at a path, as ``spelled`` makes one spelling of several."""
+    name = spelled(wanted)
+    return {
+        place
+        for place, mod in enumerate(mods)
+        if name and (name in (spelled(mod.name), spelled(also(mod))) or _is_path(name, spelled(mod.path)))
+    }
+
+
+def _is_path(name: str, path: str) -> bool:
     """Whether a name is a path, below the root or of the host."""
-    own = path.lower()
-    return bool(own) and (folded == own or folded.endswith(f"/{own}"))
+    return bool(path) and (name == path or name.endswith(f"/{path}"))
 
 
 def _is_part(folded: str, mod: Mod, part: Part) -> bool:
-    return folded == f"{mod.name} {part.kind}".lower() or _is_path(folded, part.path)
+    return folded == f"{mod.name} {part.kind}".lower() or _is_path(folded, part.path.lower())
 
 
 def unknown_text(names: Iterable[str], mods: Iterable[str]) -> str:
@@ -110,4 +114,4 @@ def unknown_text(names: Iterable[str], mods: Iterable[str]) -> str:
         mods: Names of the mods that there are.
     """
     quoted = " or ".join(repr(name) for name in names)
-    return f"there is no mod {quoted} to leave out; there are {listed(mods, none='no mods')}"
+    return f"there is no mod {quoted} to leave out; the mods are {listed(mods)}"
