@@ -87,7 +87,7 @@ def _headline(node: dict[str, Any]) -> str:
     kind = node["kind"]
     words = [_KINDS.get(kind, kind)]
     if kind == "nca" and "content_type" in node:
-        words = [f"{node['content_type'].replace('_', ' ').capitalize()} NCA"]
+        words = [f"{node['content_type'].replace('_', ' ').capitalize()} {'NCZ' if 'ncz' in node else 'NCA'}"]
     elif kind == "section":
         words = [_word(node["fs_type"]), _word(node["hash_type"], "no hashes"), _word(node["encryption"], "not encrypted")]
         words.append(f"at {node['offset']:#x}")
@@ -111,6 +111,8 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
         firmware = f" (firmware {node['first_firmware']})" if node["first_firmware"] else ""
         yield f"title {node['title_id']}, {node['distribution'].replace('_', ' ')}, SDK {node['sdk_version']}, {node['format']}"
         yield f"key generation {node['key_generation']}{firmware}, {_crypto(node)}"
+        if "ncz" in node:
+            yield _compression(node["ncz"])
     elif kind == "xci":
         yield from _card(node)
     elif kind == "ticket":
@@ -126,6 +128,11 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
     for key in node.get("keys", ()):
         if key["status"] == "missing":
             yield console.paint(f"missing key: {key['name']}{' (optional)' if key['optional'] else ''}", "doubt")
+
+
+def _compression(ncz: dict[str, Any]) -> str:
+    how = f"block mode, {plural(ncz['blocks'], 'blocks')} of {size_text(ncz['block_size'])}" if ncz["blocks"] else f"{ncz['mode']} mode"
+    return f"compressed with Zstandard, {how}: {size_text(ncz['compressed_size'])} for an NCA of {size_text(ncz['size'])}"
 
 
 def _crypto(node: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from oboromi_formats.ncz import NCZ_SECTION_MAGIC, VERBATIM_SIZE
 from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError, UnsupportedError
 
@@ -24,12 +25,12 @@ __all__ = [
     "Status",
     "Step",
     "Task",
-    "compressed",
     "count_of",
     "failure",
     "flatten",
     "initial_data",
     "misnamed",
+    "no_ncz",
     "now",
     "structure",
     "vouched",
@@ -43,8 +44,6 @@ SHOWN = 8
 """Failures of a kind named one by one before the rest is counted."""
 _CONTAINER_ENDINGS = ("nsp", "nsz", "xci", "xcz", "pfs0", "hfs0", "romfs", "zip", "pk3")
 _NCA_HEADER = 0xC00
-_COMPRESSED_MAGIC, _COMPRESSED_AT = b"NCZSECTN", 0x4000
-"""What a compressed NCA has behind the first bytes of the NCA, which are as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +190,10 @@ def initial_data(label: str, card: XciArchive) -> Check:
     return Check(label, "XCI initial data hash", "failed", "the key area does not have the hash of the card header", 0, 0x200)
 
 
-def compressed(label: str, storage: Storage) -> Check:
-    """Return what is to be said of a file that is called a compressed NCA."""
-    if storage[_COMPRESSED_AT : _COMPRESSED_AT + len(_COMPRESSED_MAGIC)].tobytes() == _COMPRESSED_MAGIC:
-        return Check(label, "format", "skipped", "a compressed NCA, which is not supported yet", size=storage.size)
-    magic = _COMPRESSED_MAGIC.decode()
-    detail = f"called a compressed NCA, and has no {magic} at {_COMPRESSED_AT:#x}: it is cut short, damaged, or something else"
+def no_ncz(label: str, storage: Storage) -> Check:
+    """Return what is to be said of a file that is called a compressed NCA, and is none."""
+    magic = NCZ_SECTION_MAGIC.decode()
+    detail = f"called a compressed NCA, and has no {magic} at {VERBATIM_SIZE:#x}: it is cut short, damaged, or something else"
     return Check(label, "format", "failed", detail, storage.place(0).offset)
 
 

@@ -21,6 +21,7 @@ from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.keys import FIRST_FIRMWARE
 from oboromi_fs.paths import join, split
+from oboromi_fs.storage.ncz import NczStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,7 @@ class _Describer:
                 child["kind"] = "nca"
                 child["keys"] = [_key(wrong.key_name, wrong.why, self.keys)]
             except (OboromiFsError, OSError) as wrong:
-                child["kind"] = "nca" if entry.name.lower().endswith(".nca") else "file"
+                child["kind"] = "nca" if entry.name.lower().endswith((".nca", ".ncz")) else "file"
                 child["problems"] = [str(wrong)]
             children.append(child)
         if isinstance(fs, HostFs):  # Of a folder, only what can be looked into is worth a line.
@@ -233,6 +234,15 @@ class _Describer:
             "header_encrypted": nca.encrypted_header,
             "content_size": header.content_size,
         }
+        if isinstance(nca.raw, NczStorage):
+            ncz = nca.raw.ncz
+            node["ncz"] = {
+                "mode": ncz.mode,
+                "block_size": ncz.block_size,
+                "blocks": ncz.blocks.block_count if ncz.blocks is not None else 0,
+                "compressed_size": nca.raw.source.size,
+                "size": nca.raw.size,
+            }
         if nca.has_rights_id:
             node["crypto"] = "title_key"
             node["rights_id"] = header.rights_id.hex()
@@ -314,7 +324,7 @@ class _Describer:
             (fs, directory, entry.name)
             for fs, directory, _ in archives
             for entry in fs.read_dir(directory)
-            if entry.name.lower().endswith(".cnmt.nca")
+            if entry.name.lower().endswith((".cnmt.nca", ".cnmt.ncz"))
         ]
         if not metas:
             return

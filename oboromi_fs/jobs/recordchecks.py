@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_formats.cnmt import RecordType
-from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.nca import Nca, rebuilt_nca
 from oboromi_fs.contents import ContentMeta, record_type_name
 from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.jobs.checks import Check, Digest, State, Status, Step, Task, failure, now
 from oboromi_fs.jobs.titleids import of_one_title
 from oboromi_fs.paths import join
+from oboromi_fs.storage.ncz import is_ncz
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from oboromi_fs._extents import PartitionArchive
     from oboromi_fs.opening import Opener
+    from oboromi_fs.protocols import Storage
     from oboromi_fs.tickets import Ticket
 
 __all__ = ["RecordChecks"]
+
+_ENDINGS = (".nca", ".cnmt.nca", ".ncz", ".cnmt.ncz")
 
 
 class RecordChecks:
@@ -48,7 +52,7 @@ class RecordChecks:
         seen: set[bytes] = set()
         for label, archive in archives.items():
             for name in archive.members:
-                if not name.lower().endswith(".cnmt.nca"):
+                if not name.lower().endswith((".cnmt.nca", ".cnmt.ncz")):
                     continue
                 below = join(label, name)
                 try:
@@ -70,7 +74,7 @@ class RecordChecks:
         """Whether the NCAs that a CNMT lists, and the one it is in, are of its title; told where they are not."""
         ids = {label: own.header.program_id}
         for record in meta.records:
-            name = f"{record.content_id.hex()}.nca"
+            name = _name_of(record.content_id, members)
             where, archive = members.get(name, ("", None))
             try:
                 nca = self.opener.container(archive.storage(name), name) if archive is not None else None
@@ -84,6 +88,13 @@ class RecordChecks:
             if not of_one_title(meta.header.title_id, program_id)
         ]
 
+    def _whole(self, archive: PartitionArchive, name: str) -> Storage | None:
+        """The NCA that a member holds compressed; None for one that is not."""
+        if not name.endswith(".ncz"):
+            return None
+        storage = archive.storage(name)
+        return rebuilt_nca(storage, self.opener.keys) if is_ncz(storage) else storage
+
     def _records(self, label: str, meta: ContentMeta, members: dict[str, tuple[str, PartitionArchive]], *, complete: bool) -> Step:
         expected: list[tuple[str, Digest, bytes]] = []
         checks: list[Check] = []
@@ -91,11 +102,9 @@ class RecordChecks:
         what, title = "CNMT record", meta.title
         for record in meta.records:
             stem = record.content_id.hex()
-            found = next((name for name in (f"{stem}.nca", f"{stem}.cnmt.nca") if name in members), None)
-            if found is None:
-                if f"{stem}.ncz" in members:
-                    checks.append(Check(label, what, "skipped", f"of {title}: {stem}.ncz is compressed, which is not supported yet"))
-                elif record.type == RecordType.DELTA_FRAGMENT:
+            found = _name_of(record.content_id, members)
+            if not found:
+                if record.type == RecordType.DELTA_FRAGMENT:
                     checks.append(Check(label, what, "note", f"of {title}: delta fragment {stem}.nca is listed and not there, as is usual"))
                 else:
                     status: Status = "failed" if complete else "note"
@@ -105,12 +114,14 @@ class RecordChecks:
                 continue
             where, archive = members[found]
             below = join(where, found)
-            size = archive.member(found).size
-            if record.size != size:
-                checks.append(Check(below, what, "failed", f"of {title}: the record says {record.size:#x} bytes, the file has {size:#x}"))
-                continue
             try:
-                digest = self.state.digest(below, archive.storage(found))
+                storage = self._whole(archive, found)
+                size = storage.size if storage is not None else archive.member(found).size
+                if record.size != size:
+                    detail = f"of {title}: the record says {record.size:#x} bytes, the file has {size:#x}"
+                    checks.append(Check(below, what, "failed", detail))
+                    continue
+                digest = self.state.digest(below, storage if storage is not None else archive.storage(found))
             except OboromiFsError as wrong:
                 checks.append(failure(below, what, wrong))
                 continue
@@ -128,3 +139,9 @@ class RecordChecks:
             return done
 
         return Step(tasks, finish)
+
+
+def _name_of(content_id: bytes, names: Collection[str]) -> str:
+    """What an NCA of an id is called, of the names that are there; ``""`` where it is not there."""
+    stem = content_id.hex()
+    return next((name for ending in _ENDINGS if (name := stem + ending) in names), "")

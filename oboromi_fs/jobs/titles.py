@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from oboromi_formats.cnmt import RecordType
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oboromi_fs.opening import NestedFs
-    from oboromi_fs.protocols import FileSystem
+    from oboromi_fs.protocols import FileSystem, Storage
 
 __all__ = ["titles_of"]
 
@@ -81,15 +82,23 @@ def _title(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta) 
     return title
 
 
+def _nca_of(fs: FileSystem, directory: str, content_id: bytes) -> tuple[str, Storage] | None:
+    """The NCA of an id, compressed or not, and its name; None where it is not there."""
+    for ending in ("nca", "ncz"):
+        name = f"{content_id.hex()}.{ending}"
+        with suppress(EntryNotFoundError):
+            return name, fs.storage(join(directory, name))
+    return None
+
+
 def _strings(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta) -> TitleStrings | None:
     for record in meta.records:
         if record.type != RecordType.CONTROL:
             continue
-        name = f"{record.content_id.hex()}.nca"
-        try:
-            storage = fs.storage(join(directory, name))
-        except EntryNotFoundError:
+        found = _nca_of(fs, directory, record.content_id)
+        if found is None:
             continue
+        name, storage = found
         nca = nested.opener.container(storage, name, tickets=nested.tickets_of(fs, directory))
         if isinstance(nca, Nca) and nca.sections:
             control = RomFs(next(iter(nca.sections.values())).image())

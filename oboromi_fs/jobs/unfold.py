@@ -34,6 +34,7 @@ from oboromi_fs.errors import (
 from oboromi_fs.jobs.windows import seen_through
 from oboromi_fs.paths import addressable, join, split, unsafe_name
 from oboromi_fs.protocols import DirEntry, Extent, Metadata, PathType, Storage
+from oboromi_fs.storage.ncz import NczStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -181,10 +182,17 @@ class Unfolded(FileSystemBase):
                 self.problems.append((full, error(CorruptError, problem, what="nested container", storage=storage, offset=offset)))
                 container = None
             if container is not None:
+                if isinstance(container, Nca) and isinstance(container.raw, NczStorage):
+                    full = self._whole_name(full)
                 self.directories.append(full)
                 found.append(_Tree(full, container, "", depth + 1))
             else:
                 self._add_file(fs, inner, extent, full)
+
+    def _whole_name(self, full: str) -> str:
+        """What the folder of a compressed NCA is called: as if it were not compressed, unless there is such a folder."""
+        whole = full[:-1] + {"z": "a", "Z": "A"}.get(full[-1], full[-1]) if full.lower().endswith(".ncz") else full
+        return full if whole in self.directories else whole
 
     def _add_parts(self, tree: _Tree, archive: Nca | XciArchive, found: list[_Tree]) -> None:
         """Sections and partitions, each on its own: where one cannot be opened, as the last ones of a truncated card, the others can."""
@@ -340,7 +348,7 @@ def _looks_like_container(extent: Extent, name: str) -> bool:
     start, stop = extent.offset, extent.offset + extent.size
     if extent.size < 0x10:
         return False
-    if extent.storage[start : start + 4].tobytes() in _MAGICS or name.lower().endswith(".nca"):
+    if extent.storage[start : start + 4].tobytes() in _MAGICS or name.lower().endswith((".nca", ".ncz")):
         return True
     if extent.size < _CARD_SIZE:
         return False

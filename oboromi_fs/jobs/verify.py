@@ -16,13 +16,14 @@ from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.errors import OboromiFsError
-from oboromi_fs.jobs.checks import Check, State, Status, Step, Task, compressed, failure, misnamed, now, structure, vouched
+from oboromi_fs.jobs.checks import Check, State, Status, Step, Task, failure, misnamed, no_ncz, now, structure, vouched
 from oboromi_fs.jobs.ncachecks import nca_steps, romfs_step, section_steps
 from oboromi_fs.jobs.packagechecks import PAGE, card_steps, entry_hash
 from oboromi_fs.jobs.recordchecks import RecordChecks
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.jobs.zipchecks import zip_crc, zip_directory
 from oboromi_fs.paths import addressable, join
+from oboromi_fs.storage.ncz import is_ncz
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,8 +96,8 @@ class _Planner:
         fs, inner = nested.resolve(path)
         label = self.place.display.rstrip("/")
         if inner and fs.metadata(inner).kind == "file":
-            if inner.lower().endswith(".ncz"):
-                return [now(compressed(label, fs.storage(inner)))]
+            if inner.lower().endswith(".ncz") and not is_ncz(fs.storage(inner)):
+                return [now(no_ncz(label, fs.storage(inner)))]
             container = nested.enter(path)
             if container is None:
                 unknown = misnamed(label, inner, fs.storage(inner))
@@ -127,8 +128,8 @@ class _Planner:
         name = inner.rpartition("/")[2]
         try:
             storage = fs.storage(inner)
-            if name.lower().endswith(".ncz"):  # Begins like the NCA it was, and must not be taken for that.
-                return [now(compressed(label, storage))]
+            if name.lower().endswith(".ncz") and not is_ncz(storage):  # Begins like the NCA it was, and must not be taken for that.
+                return [now(no_ncz(label, storage))]
             container = self.opener.container(storage, name, tickets=tickets)
         except (OboromiFsError, OSError) as wrong:  # One file that cannot be read does not end the work on the others.
             return [now(failure(label, "format", wrong))]

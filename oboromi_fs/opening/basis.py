@@ -43,7 +43,7 @@ def ncas_in(place: Location) -> Iterator[Nca]:
                 continue
             if entry.kind == "directory" and depth < _DEEPEST:
                 pending.append((inner, depth + 1))
-            elif entry.name.lower().endswith(".nca"):
+            elif entry.name.lower().endswith((".nca", ".ncz")):
                 try:
                     nca = fs.enter(inner)
                 except (OboromiFsError, OSError):
