@@ -370,3 +370,57 @@ def test_a_folder_goes_again_if_the_patch_cannot_be_written(monkeypatch: pytest.
     monkeypatch.setattr("oboromi_fs.cli.patching.write_storage", interrupted)
     assert oboromi("patch", "make", "main", "new", "-o", "sets/").code == 130
     assert not Path("sets").exists()
+
+
+HEAD = f"@nsobid-{BUILD}\n@enabled\n".encode()
+FAR = b"\xff\xff\x00\0\1A"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code", "problem"),
+    [
+        ("a.ips", b"", 3, "is no patch"),
+        ("a.ips", b"PATCH", 3, "ends at 0x5 without the end mark"),
+        ("a.ips", b"PATCHEEOF", 3, "without the end mark b'EOF'"),
+        ("a.ips", b"IPS32EOF", 3, "without the end mark b'EEOF'"),
+        ("a.ips", b"PATCHEOF", 1, "changes nothing; nothing is written"),
+        ("a.ips", b"PATCH\0\1\x10\xff\xffabcEOF", 3, "a record of 65535 bytes ends at 0x10009, the file at 0x10"),
+        ("a.ips", b"PATCH\0\1\x10\0\0\0", 3, "a record of 3 bytes ends at 0xd, the file at 0xb"),
+        ("a.ips", b"PATCH\0\1\x10\0\0\0\0AEOF", 1, "changes nothing"),
+        ("a.ips", b"IPS32" + b"\0\0\1\x10\0\0\xff\xffA" * 8200 + b"EEOF", 3, "writes more than 0x20000000 bytes"),
+        ("a.ips", b"IPS32\xff\xff\xff\xff\0\1AEEOF", 1, "changes nothing"),
+        ("a.pchtxt", b"@enabled\n00000110 41\n", 3, "no line gives the build id"),
+        ("a.pchtxt", f"@nsobid-{BUILD}\n".encode("utf-16"), 3, "the text is UTF-16, and UTF-8 is read"),
+        ("a.pchtxt", b"@nsobid-\n@enabled\n00000110 41\n", 1, "'' is no build id"),
+        ("a.pchtxt", HEAD + b"@flag offset_shift -0x200\n00000110 41\n", 3, "line 4 writes 1 bytes at -0xf0"),
+        ("a.pchtxt", HEAD + b"@flag offset_shift " + b"9" * 5000 + b"\n", 3, "line 3 shifts offsets by a number of 5000 characters"),
+        ("a.pchtxt", HEAD + b"00000110 " + b"41" * 0x10000 + b"\n", 3, "line 3 has 65536 bytes, 65535 are the most"),
+        ("a.pchtxt", HEAD + b"00000110 " + b"41" * 0x20000 + b"\n", 3, "characters, 262144 are the most"),
+        ("a.pchtxt", HEAD + b"00000110 41\0\n\0\0\n", 1, "changes nothing"),
+        ("a.pchtxt", HEAD + b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8 41\n", 1, "changes nothing"),
+    ],
+)
+def test_hostile_patches_on_the_command_line(name: str, data: bytes, code: int, problem: str) -> None:
+    Path(name).write_bytes(data)
+    found = oboromi("patch", "main", name, "-o", "new")
+    assert (found.code, problem in found.err.decode().splitlines()[-1], b"defect" in found.err) == (code, True, False)
+    assert sorted(path.name for path in Path().iterdir()) == sorted([f"{BUILD}.ips", "main", name])
+    for words in (("show", name), ("show", name, "--json")):
+        assert b"defect" not in oboromi("patch", *words).err
+
+
+def test_a_text_of_200_megabytes_is_not_read() -> None:
+    with Path("big.pchtxt").open("wb") as file:
+        file.write(HEAD)
+        file.truncate(200_000_000)
+    found = oboromi("patch", "main", "big.pchtxt", "-o", "new")
+    assert (found.code, found.message.rpartition(": ")[2]) == (3, "it has 0xbebc200 bytes, and 0x4000000 are the most")
+
+
+def test_of_very_many_remarks_the_first_are_told_and_how_many_more_there_are() -> None:
+    Path("a.ips").write_bytes(b"PATCH" + FAR * 1000 + b"EOF")
+    Path("a.pchtxt").write_bytes(HEAD + b"a\n" * 1000)
+    for name in ("a.ips", "a.pchtxt"):
+        lines = oboromi("patch", "main", name, "-o", "new").err.decode().splitlines()
+        assert len(lines) == 102
+        assert lines[100] == f"oboromi: warning: {name}: 900 more remarks of this kind"

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from oboromi_fs.patches.making import make_records
     from oboromi_fs.patches.modules import Module, compressed_again, module_of, patched_module
     from oboromi_fs.patches.pchtxt import PchtxtDialect, encode_pchtxt, parse_pchtxt, tell_differences
-    from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_TOTAL, Patch, PatchFormat, Record, Remark
+    from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_REMARKS, MAX_TOTAL, Patch, PatchFormat, Record, Remark, Remarks
 
 __all__ = [
     "MAX_RECORD",
     "MAX_RECORDS",
+    "MAX_REMARKS",
     "MAX_TOTAL",
     "Application",
     "Dialect",
@@ -29,6 +30,7 @@ __all__ = [
     "PchtxtDialect",
     "Record",
     "Remark",
+    "Remarks",
     "apply_patch",
     "build_id_of",
     "build_problem",
@@ -57,7 +59,9 @@ _HOMES = {
     "make_records": "making",
     **dict.fromkeys(("Module", "compressed_again", "module_of", "patched_module"), "modules"),
     **dict.fromkeys(("PchtxtDialect", "encode_pchtxt", "parse_pchtxt", "tell_differences"), "pchtxt"),
-    **dict.fromkeys(("MAX_RECORD", "MAX_RECORDS", "MAX_TOTAL", "Patch", "PatchFormat", "Record", "Remark"), "values"),
+    **dict.fromkeys(
+        ("MAX_RECORD", "MAX_RECORDS", "MAX_REMARKS", "MAX_TOTAL", "Patch", "PatchFormat", "Record", "Remark", "Remarks"), "values"
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from oboromi_fs.base import StorageBase
 from oboromi_fs.patches._arguments import want_dialect, want_records, want_storage
-from oboromi_fs.patches.values import Patch, Record, Remark
+from oboromi_fs.patches.values import Patch, Record, Remark, Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,29 +67,30 @@ def apply_patch(patch: Patch, size: int, *, protected: int = 0, dialect: Dialect
     want_dialect(dialect)
     habits = _HABITS[dialect]
     records: list[Record] = []
-    remarks: list[Remark] = []
+    remarks = Remarks()
     for record in patch.records:
         where = f"the record of {record.size} byte{'s' * (record.size != 1)} at {record.offset:#x}"
         if record.offset >= size:
-            remarks.append(Remark(0, f"{where} starts past the end at {size:#x}: {habits.past_text}"))
+            past = f"{where} starts past the end at {size:#x}: {habits.past_text}"
             if habits.past == "drop":
-                return Application((), tuple(remarks), dropped=True)
+                return Application((), (*remarks.all(), Remark(0, past)), dropped=True)
+            remarks.add(0, past)
             continue
         if record.end > size:
             if habits.crossing == "drop" and not record.run:
-                remarks.append(Remark(0, f"{where} crosses the end at {size:#x}: the whole patch is dropped"))
-                return Application((), tuple(remarks), dropped=True)
-            remarks.append(Remark(0, f"{where} crosses the end at {size:#x}, and is cut there"))
+                crossing = Remark(0, f"{where} crosses the end at {size:#x}: the whole patch is dropped")
+                return Application((), (*remarks.all(), crossing), dropped=True)
+            remarks.add(0, f"{where} crosses the end at {size:#x}, and is cut there")
         if record.offset < protected:
             skipped = habits.protected == "skip"
             what = "is left out" if skipped or record.end <= protected else "is trimmed"
-            remarks.append(Remark(0, f"{where} starts in the protected header of {protected:#x} bytes, and {what}"))
+            remarks.add(0, f"{where} starts in the protected header of {protected:#x} bytes, and {what}")
             if skipped:
                 continue
         landing = clip(record, protected, size)
         if landing is not None:
             records.append(landing)
-    return Application(tuple(records), tuple(remarks))
+    return Application(tuple(records), remarks.all())
 
 
 class PatchedStorage(StorageBase):

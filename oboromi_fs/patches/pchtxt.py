@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import string
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from oboromi_fs.errors import CorruptError, FormatError, NotThisFormatError
 from oboromi_fs.patches._arguments import want_bytes, want_dialect, want_records, want_text
 from oboromi_fs.patches.buildids import Dialect, build_id_of
-from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_TOTAL, Patch, Record, Remark
+from oboromi_fs.patches.values import MAX_RECORD, MAX_RECORDS, MAX_TOTAL, Patch, Record, Remark, Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["PchtxtDialect", "encode_pchtxt", "parse_pchtxt", "tell_differences"]
 
@@ -27,6 +28,8 @@ _MOST = 64 << 20
 _LONGEST = 0x40000
 """Characters of a line: the longest record has half as many bytes."""
 _LAST_OFFSET = 0xFFFFFFFF
+_LONGEST_NUMBER = 0x100
+"""Characters of a number: far more than any offset has, zeros in front included."""
 _SHORTEST = 11
 """Characters of the shortest record: an offset, a space, and a byte."""
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -41,8 +44,9 @@ class _Reading:
 
     dialect: PchtxtDialect
     records: list[Record] = field(default_factory=list)
-    remarks: list[Remark] = field(default_factory=list)
-    titles: list[str] = field(default_factory=list)
+    remarks: Remarks = field(default_factory=Remarks)
+    titles: dict[str, None] = field(default_factory=dict)
+    """In order, each once."""
     build_id: str = ""
     enabled: bool = False
     shift: int = 0
@@ -52,7 +56,7 @@ class _Reading:
     """What ended the last patch, other than a command: told if there is a record behind it."""
 
     def tell(self, line: int, text: str) -> None:
-        self.remarks.append(Remark(line, text))
+        self.remarks.add(line, text)
 
 
 def parse_pchtxt(data: bytes, dialect: PchtxtDialect = "neutral", *, source: str = "") -> Patch:
@@ -80,11 +84,14 @@ def parse_pchtxt(data: bytes, dialect: PchtxtDialect = "neutral", *, source: str
     want_dialect(dialect, "reference")
     if len(data) > _MOST:
         raise CorruptError(f"has {len(data)} bytes, a patch has fewer than {_MOST}", what=_WHAT, source=source)
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise NotThisFormatError("the text is UTF-16, and UTF-8 is read; save it so", what=_WHAT, source=source)
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
     reading = _Reading(dialect)
-    first = _build_id(lines, reading, source)
-    for number, line in enumerate(lines[first:], first + 1):
+    first = _build_id(text, reading, source)
+    for number, line in enumerate(_lines(text), 1):
+        if number <= first:
+            continue
         if len(line) > _LONGEST:
             raise CorruptError(f"line {number} has {len(line)} characters, {_LONGEST} are the most", what=_WHAT, source=source)
         if not _line(reading, number, line, source):
@@ -92,28 +99,41 @@ def parse_pchtxt(data: bytes, dialect: PchtxtDialect = "neutral", *, source: str
     records = reading.records
     if dialect in ("yuzu", "ryujinx"):
         records = sorted(records, key=lambda record: record.offset)
-    return Patch("pchtxt", tuple(records), reading.build_id, tuple(dict.fromkeys(reading.titles)), tuple(reading.remarks))
+    return Patch("pchtxt", tuple(records), reading.build_id, tuple(reading.titles), reading.remarks.all())
 
 
-def _build_id(lines: list[str], reading: _Reading, source: str) -> int:
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines, one at a time: a list of many short ones would take far more than their text."""
+    start = 0
+    while start <= len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end].removesuffix("\r")
+        start = end + 1
+
+
+def _build_id(text: str, reading: _Reading, source: str) -> int:
     """Find the build id, and return the number of lines that are done with."""
     dialect = reading.dialect
     if dialect == "yuzu":
-        given = [line for line in lines if line.startswith("@nsobid-")]
+        given = ""
+        for line in _lines(text):
+            given = line if line.startswith("@nsobid-") else given
         if not given:
             raise NotThisFormatError("no line gives the build id with @nsobid-", what=_WHAT, source=source)
-        reading.build_id = given[-1].removeprefix("@nsobid-").rstrip()
+        reading.build_id = given.removeprefix("@nsobid-").rstrip()
         return 0
+    lines = list(islice(_lines(text), 2))
     first = 0
     if dialect != "ryujinx" and lines[0][:2].lower() in ("@b", "@l"):
         first = 1
     found = _ID.match(lines[first]) if first < len(lines) else None
     if found is None:
-        line = next((number for number, line in enumerate(lines, 1) if _ID.match(line)), 0)
-        where = f"the build id stands on line {line}, and must be on the first" if line else "no line gives the build id with @nsobid-"
-        if dialect == "neutral" and line:
-            reading.tell(line, where + "; Ryujinx does not load this")
-            reading.build_id = _ID.match(lines[line - 1]).group(1)  # type: ignore[union-attr]  # It was found there.
+        at, late = next(((number, match) for number, line in enumerate(_lines(text), 1) if (match := _ID.match(line))), (0, None))
+        where = f"the build id stands on line {at}, and must be on the first" if late else "no line gives the build id with @nsobid-"
+        if dialect in ("neutral", "atmosphere") and late:
+            reading.tell(at, where + "; Ryujinx does not load this")
+            reading.build_id = late.group(1)
             return 0
         raise NotThisFormatError(where, what=_WHAT, source=source)
     reading.build_id = lines[first][len("@nsobid-") :].rstrip() if dialect == "ryujinx" else found.group(1)
@@ -127,7 +147,7 @@ def _line(reading: _Reading, number: int, line: str, source: str) -> bool:
     if reading.dialect == "ryujinx" and not line.startswith("/"):
         line = line.partition("/")[0]
     if line.startswith("@"):
-        return _command(reading, number, line)
+        return _command(reading, number, line, source)
     if reading.enabled and _ends(reading.dialect, line):
         reading.enabled = False
         what = "a blank line" if not line.strip() else f"a line of under {_SHORTEST} characters"
@@ -142,7 +162,7 @@ def _line(reading: _Reading, number: int, line: str, source: str) -> bool:
         return True
     if not reading.enabled:
         if reading.ended is not None and _VALUE_LINE.match(line) and _value(line[9:], reading.dialect) is not None:
-            reading.remarks.append(reading.ended)
+            reading.tell(*reading.ended)
             reading.ended = None
         return True
     if len(line) < _SHORTEST:
@@ -158,16 +178,16 @@ def _ends(dialect: PchtxtDialect, line: str) -> bool:
     return (dialect == "yuzu" and len(line) < _SHORTEST) or (dialect == "ryujinx" and not line.strip())
 
 
-def _command(reading: _Reading, number: int, line: str) -> bool:
+def _command(reading: _Reading, number: int, line: str, source: str) -> bool:
     letter = line[1:2].lower()
     word = line.split(maxsplit=1)[0].lower()
     if letter == "s":
         return False
     if letter == "e":
         reading.enabled, reading.ended = True, None
-        reading.titles.append(reading.comment)
+        reading.titles[reading.comment] = None
     elif letter == "f":
-        _flag(reading, number, line)
+        _flag(reading, number, line, source)
     elif reading.dialect != "reference" and word.startswith("@nsobid-"):
         found = _ID.match(line)
         if found is not None and reading.dialect != "yuzu" and build_id_of(found.group(1)) != build_id_of(reading.build_id):
@@ -181,7 +201,7 @@ def _command(reading: _Reading, number: int, line: str) -> bool:
     return True
 
 
-def _flag(reading: _Reading, number: int, line: str) -> None:
+def _flag(reading: _Reading, number: int, line: str, source: str) -> None:
     words = line.split()
     if len(words) >= 2 and words[1] == "offset_shift":
         given = _NUMBER.match(words[2]) if len(words) > 2 else None
@@ -190,6 +210,9 @@ def _flag(reading: _Reading, number: int, line: str) -> None:
             return
         text = given.group(0)
         digits = text.lstrip("+-")
+        if len(digits) > _LONGEST_NUMBER:
+            problem = f"line {number} shifts offsets by a number of {len(digits)} characters, offsets go from 0 to {_LAST_OFFSET:#x}"
+            raise CorruptError(problem, what=_WHAT, source=source)
         octal = digits.startswith("0") and digits.isdigit() and len(digits) > 1
         if octal and not set(digits) <= set(string.octdigits):
             reading.tell(number, f"{text} begins with 0, which makes it octal, and has other digits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-__all__ = ["MAX_RECORD", "MAX_RECORDS", "MAX_TOTAL", "Patch", "PatchFormat", "Record", "Remark"]
+__all__ = ["MAX_RECORD", "MAX_RECORDS", "MAX_REMARKS", "MAX_TOTAL", "Patch", "PatchFormat", "Record", "Remark", "Remarks"]
 
 PatchFormat: TypeAlias = Literal["IPS", "IPS32", "pchtxt"]
 
@@ -15,6 +15,10 @@ MAX_RECORDS = 1 << 22
 """Records of one patch; real ones have some thousands at most."""
 MAX_TOTAL = 512 << 20
 """Bytes that one patch may write: no executable is larger."""
+
+
+MAX_REMARKS = 100
+"""Remarks about one patch that are kept; of more only the number is told."""
 
 
 class Record(NamedTuple):
@@ -51,6 +55,28 @@ class Remark(NamedTuple):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}" if self.line else self.text
+
+
+class Remarks:
+    """Remarks as they come up; of very many the first, and how many more there are."""
+
+    __slots__ = ("_kept", "_more")
+
+    def __init__(self) -> None:
+        self._kept: list[Remark] = []
+        self._more = 0
+
+    def add(self, line: int, text: str) -> None:
+        """Add one."""
+        if len(self._kept) < MAX_REMARKS:
+            self._kept.append(Remark(line, text))
+        else:
+            self._more += 1
+
+    def all(self) -> tuple[Remark, ...]:
+        """Return them in the order in which they came up."""
+        more = (Remark(0, f"{self._more} more remarks of this kind"),) if self._more else ()
+        return (*self._kept, *more)
 
 
 @dataclass(frozen=True, slots=True)
