@@ -11,6 +11,8 @@ from oboromi_fs._decode import error
 from oboromi_fs.errors import CorruptError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oboromi_fs.protocols import Storage
 
 __all__ = ["LANGUAGES", "TitleStrings", "title_strings"]
@@ -38,11 +40,12 @@ class TitleStrings(NamedTuple):
     language: str
 
 
-def title_strings(storage: Storage) -> TitleStrings:
-    """Read a title's strings: in American English, else in the first language there is.
+def title_strings(storage: Storage, languages: Sequence[int] = ()) -> TitleStrings:
+    """Read a title's strings: in a preferred language, else in American English, else in the first language there is.
 
     Args:
         storage: A ``control.nacp``. One that is shorter than 0x4000 bytes goes on with zeros, as homebrew's does.
+        languages: Numbers of preferred languages, the best first; see :mod:`oboromi_fs.metadata.languages`.
 
     Raises:
         CorruptError: The compressed form of the titles is broken.
@@ -52,7 +55,7 @@ def title_strings(storage: Storage) -> TitleStrings:
     if data[_TITLES_FORMAT] == _COMPRESSED:
         titles = _inflated(storage, data)
     version = _text(data[_VERSION])
-    for number in range(len(titles) // _ENTRY):
+    for number in (*(each for each in languages if each < len(titles) // _ENTRY), *range(len(titles) // _ENTRY)):
         entry = titles[number * _ENTRY : (number + 1) * _ENTRY]
         name, publisher = _text(entry[:_NAME]), _text(entry[_NAME:])
         if name or publisher:

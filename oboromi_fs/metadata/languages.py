@@ -1,72 +1,95 @@
-"""Which languages of a title a user reads: locales as the environment names them, and the names of languages that NACP and icons use."""
+"""Languages as people and their systems name them: which titles of a NACP to show to whom."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
+from oboromi_formats.nacp import Language
+from oboromi_fs.metadata.titles import LANGUAGES
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["languages_of_environment", "languages_of_locale"]
+    from oboromi_fs.metadata.titles import ApplicationTitle
 
-_BY_LANGUAGE = {
-    "de": ("German",),
-    "en": ("AmericanEnglish", "BritishEnglish"),
-    "es": ("Spanish", "LatinAmericanSpanish"),
-    "fr": ("French", "CanadianFrench"),
-    "it": ("Italian",),
-    "ja": ("Japanese",),
-    "ko": ("Korean",),
-    "nl": ("Dutch",),
-    "pt": ("Portuguese", "BrazilianPortuguese"),
-    "ru": ("Russian",),
-    "zh": ("SimplifiedChinese", "TraditionalChinese"),
+__all__ = ["best_title", "languages_of", "languages_of_environment"]
+
+_AMERICAN = {"", "us", "ph", "pr", "vi", "gu", "as"}
+_TRADITIONAL = {"hant", "tw", "hk", "mo"}
+_SINGLE = {
+    "ja": Language.JAPANESE,
+    "de": Language.GERMAN,
+    "it": Language.ITALIAN,
+    "nl": Language.DUTCH,
+    "ru": Language.RUSSIAN,
+    "ko": Language.KOREAN,
 }
-_SECOND_FIRST = {
-    "en": ("AU", "GB", "IE", "IN", "NZ", "ZA"),
-    "fr": ("CA",),
-    "pt": ("BR",),
-    "zh": ("HANT", "HK", "MO", "TW"),
-}
-"""Regions, and scripts, of those who read the second of two languages rather than the first. Of Spanish, all but Spain."""
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
-def languages_of_locale(locale: str) -> tuple[str, ...]:
-    """Return the languages that somebody of a locale reads, the preferred one first; empty where no title is ever in any.
-
-    Example:
-        >>> languages_of_locale("en_GB.UTF-8"), languages_of_locale("zh-Hant"), languages_of_locale("C")
-        (('BritishEnglish', 'AmericanEnglish'), ('TraditionalChinese', 'SimplifiedChinese'), ())
-    """
-    language, *rest = locale.partition(".")[0].partition("@")[0].replace("-", "_").split("_")
-    found = _BY_LANGUAGE.get(language.lower(), ())
-    regions = {part.upper() for part in rest}
-    second = (
-        not regions & {"ES"} and bool(regions) if language.lower() == "es" else bool(regions & set(_SECOND_FIRST.get(language.lower(), ())))
-    )
-    return found[::-1] if second else found
-
-
-def languages_of_environment(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the languages that the user reads, the preferred one first; empty where the environment does not say.
-
-    ``LANGUAGE`` is a list of locales and goes first, unless the locale (``LC_ALL``, ``LC_MESSAGES``, ``LANG``) is ``C``.
+def languages_of(text: str) -> tuple[int, ...]:
+    """Return the languages somebody means, the one they like best first; nothing where no title is in their language.
 
     Args:
-        environ: The environment; that of the process by default.
+        text: A language's name (``Japanese``, in any case), its number, or a code as systems have it: ``ja``, ``pt-BR``, ``fr_CA.UTF-8``.
 
     Example:
-        >>> languages_of_environment({"LANG": "fr_CA.UTF-8", "LANGUAGE": "ja:fr"})
-        ('Japanese', 'French', 'CanadianFrench')
+        >>> [LANGUAGES[number] for number in languages_of("fr_CA.UTF-8")]
+        ['CanadianFrench', 'French']
+        >>> languages_of("japanese"), languages_of("C.UTF-8")
+        ((2,), ())
     """
-    found = os.environ if environ is None else environ
-    locale = next((found[name] for name in _VARIABLES if found.get(name)), "")
-    if locale.partition(".")[0] in ("", "C", "POSIX"):
-        return ()
-    return _unique(name for each in (*found.get("LANGUAGE", "").split(":"), locale) for name in languages_of_locale(each))
+    folded = text.strip().casefold()
+    names = {name.casefold(): number for number, name in enumerate(LANGUAGES)}
+    if folded in names:
+        return (names[folded],)
+    if folded.isascii() and folded.isdecimal() and len(folded) <= 2:
+        return (int(folded),)
+    language, *rest = folded.partition(".")[0].partition("@")[0].replace("_", "-").split("-")
+    return _of_code(language, set(rest))
 
 
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+def _of_code(language: str, rest: set[str]) -> tuple[int, ...]:
+    region = next((each for each in rest if len(each) != 4), "")
+    pair: tuple[int, int] | None = None
+    swap = False
+    if language == "en":
+        pair, swap = (Language.AMERICAN_ENGLISH, Language.BRITISH_ENGLISH), region not in _AMERICAN
+    elif language == "fr":
+        pair, swap = (Language.FRENCH, Language.CANADIAN_FRENCH), region == "ca"
+    elif language == "es":
+        pair, swap = (Language.SPANISH, Language.LATIN_AMERICAN_SPANISH), region not in {"", "es"}
+    elif language == "pt":
+        pair, swap = (Language.PORTUGUESE, Language.BRAZILIAN_PORTUGUESE), region == "br"
+    elif language == "zh":
+        pair, swap = (Language.SIMPLIFIED_CHINESE, Language.TRADITIONAL_CHINESE), bool(rest & _TRADITIONAL)
+    if pair is not None:
+        return tuple(int(each) for each in (reversed(pair) if swap else pair))
+    return (int(_SINGLE[language]),) if language in _SINGLE else ()
+
+
+def languages_of_environment(environment: Mapping[str, str] | None = None) -> tuple[int, ...]:
+    """Return the languages of whoever runs this, as POSIX has it: by LC_ALL, else LC_MESSAGES, else LANG.
+
+    Args:
+        environment: Names and values; None takes those of the process.
+    """
+    found = os.environ if environment is None else environment
+    return languages_of(next((found[name] for name in _VARIABLES if found.get(name)), ""))
+
+
+def best_title(titles: Sequence[ApplicationTitle], languages: Sequence[int] = ()) -> tuple[ApplicationTitle, int] | None:
+    """Return the title to show, as it is shown, and its language: a preferred one, else American English, else the first there is.
+
+    Args:
+        titles: By language.
+        languages: Those preferred, the best first.
+
+    Returns:
+        None where no language has a title.
+    """
+    for number in (*languages, int(Language.AMERICAN_ENGLISH), *range(len(titles))):
+        if 0 <= number < len(titles) and (title := titles[number].shown()):
+            return title, number
+    return None

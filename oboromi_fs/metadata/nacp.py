@@ -40,6 +40,7 @@ from oboromi_fs.errors import CorruptError, FormatError
 from oboromi_fs.metadata.forms import fields_from_layout, from_table, kinds_of, layout_bytes, part, source_of, to_table
 from oboromi_fs.metadata.keypath import KeyPath
 from oboromi_fs.metadata.kinds import Array, Choice, Flags, Hex, Kind, Nested, Number, Switch, Text, camel
+from oboromi_fs.metadata.languages import best_title
 from oboromi_fs.metadata.residue import Residue, ResidueKind, residue_of
 from oboromi_fs.metadata.titles import LANGUAGES, ApplicationTitle, TitlesKind, language_number, title_region, titles_of_region
 
@@ -302,9 +303,8 @@ class Nacp:
             The title as it is shown; None if there is none at all.
         """
         wanted = language_number(language) if isinstance(language, str) else int(language)
-        order = (wanted, Language.AMERICAN_ENGLISH, *range(len(self.titles)))
-        candidates = (self.titles[number].shown() for number in order if number is not None and 0 <= number < len(self.titles))
-        return next((title for title in candidates if title), None)
+        found = best_title(self.titles, () if wanted is None else (wanted,))
+        return None if found is None else found[0]
 
 
 def _spread_title(table: dict[str, Any], path: KeyPath) -> None:
