@@ -13,6 +13,7 @@ from oboromi_fs.cli.failures import DONE, NO
 from oboromi_fs.cli.overlay.loading import title_of
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
 from oboromi_fs.jobs.modroot import open_root, wrong_level
+from oboromi_fs.mods.holding import unholdable
 from oboromi_fs.mods.names import listed
 from oboromi_fs.mods.profiles import PROFILES, profile
 from oboromi_fs.mods.surveying import compare, home_of, survey, to_json, unknown_names, without_idle_parts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from oboromi_fs.cli.session import Session
     from oboromi_fs.jobs.modroot import ModRoot
     from oboromi_fs.mods.surveying import Row, Surveyed
-    from oboromi_fs.mods.values import Installed, Mod, Notice, ProfileName
+    from oboromi_fs.mods.values import Installed, Notice, ProfileName
 
 __all__ = ["mods_arguments", "run_mods"]
 
@@ -109,8 +110,9 @@ def _remark(
 
 def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed]) -> list[Surveyed]:
     """What was found, with what shows when mods are laid over the game."""
+    found = [each._replace(found={name: _held(root, one) for name, one in each.found.items()}) for each in found]
     if session.base is None or not found:
-        return list(found)
+        return found
     from oboromi_fs.jobs.modstack import open_game, other_title, title_of_game
     from oboromi_fs.mods.lettercase import other_case
     from oboromi_fs.mods.loadout import load
@@ -131,6 +133,11 @@ def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed]) -> list[Su
             for text in other_title(session.base, game_title, surveyed.title_id):
                 session.console.warn(text)
     return laid
+
+
+def _held(root: ModRoot, found: Installed) -> Installed:
+    """What was found, with the names that not every disk can hold."""
+    return replace(found, notices=tuple(dict.fromkeys([*found.notices, *unholdable(root.fs, found)])))
 
 
 def _branches(found: Sequence[Surveyed]) -> Iterator[Branch]:
@@ -177,13 +184,19 @@ def _profile(name: ProfileName, found: Installed, *, moved: bool = False, loose:
     branches: list[Branch] = []
     twice = {name for name, count in Counter(mod.name for mod in found.mods).items() if count > 1}
     told: set[Notice] = set()
+    paths: dict[str, list[str]] = {}
+    for mod in found.mods:
+        if mod.name in twice:
+            paths.setdefault(mod.name, []).append(mod.path)
     by_mod: dict[str, list[Notice]] = {}
     for notice in found.notices:
         by_mod.setdefault(notice.mod, []).append(notice)
     for mod in reversed(found.mods):
         parts = " ".join(part.kind for part in mod.parts) or "nothing that is loaded"
         place = f" in {printable(mod.path)}" if mod.name in twice else ""
-        notices = [notice for notice in by_mod.get(mod.name, ()) if notice not in told and (mod.name not in twice or _within(notice, mod))]
+        notices = by_mod.get(mod.name, [])
+        if mod.name in twice:
+            notices = [notice for notice in notices if _nearest(notice, paths[mod.name]) == mod.path]
         told.update(notices)
         label = f"{printable(mod.name)}{place}{'' if mod.enabled else ' (off)'}: {parts}"
         branches.append(Branch(label, [Branch(_told(notice)) for notice in notices]))
@@ -195,8 +208,10 @@ def _profile(name: ProfileName, found: Installed, *, moved: bool = False, loose:
     return Branch(f"{name}{where}{order if branches else nothing}" if branches or empty else "", branches)
 
 
-def _within(notice: Notice, mod: Mod) -> bool:
-    return notice.path == mod.path or notice.path.startswith(f"{mod.path}/")
+def _nearest(notice: Notice, paths: Sequence[str]) -> str:
+    """The innermost of some folders that a notice is about something in."""
+    around = [path for path in paths if notice.path == path or notice.path.startswith(f"{path}/")]
+    return max(around, key=len, default="")
 
 
 def _told(notice: Notice) -> str:

@@ -32,8 +32,8 @@ _HOMES = {
 """Where each tool looks for a mod."""
 _ROOTS = ("atmosphere", "load", "mods", "contents", "sdmc", "sdcard")
 """Folders that make another the root of a tool."""
-_DEEPEST = 3
-"""Levels of folders that are looked through for whether there is a mod in a folder."""
+_MOST_AROUND = 8
+"""Entries in a folder that holds no part itself, and may be one too many around a mod."""
 
 
 class Surveyed(NamedTuple):
@@ -112,7 +112,7 @@ def _loose(root: FileSystem) -> list[tuple[str, str]]:
     if any(entry.name.lower() in PARTS for entry in entries):
         return [("", name_of(root, "mod"))]
     folders = [entry.name for entry in entries if entry.kind == "directory"]
-    return [(name, name) for name in folders if _holds_part(finder, name, _DEEPEST) and not _is_root(finder, name)]
+    return [(name, name) for name in folders if _holds_part(finder, name) and not _is_root(finder, name)]
 
 
 def _is_root(finder: Finder, path: str) -> bool:
@@ -121,13 +121,13 @@ def _is_root(finder: Finder, path: str) -> bool:
     return any(entry.name.lower() in _ROOTS or parse_title_id(entry.name) is not None for entry in entries)
 
 
-def _holds_part(finder: Finder, path: str, depth: int) -> bool:
-    """Whether there is anything in a folder that is called like a part of a mod."""
+def _holds_part(finder: Finder, path: str, *, around: bool = True) -> bool:
+    """Whether there is anything in a folder that is called like a part of a mod, or in one in it that has few beside it."""
     entries = finder.entries(path)
     if any(entry.name.lower() in PARTS for entry in entries):
         return True
-    inner = (join(path, entry.name) for entry in entries if entry.kind == "directory")
-    return depth > 1 and any(_holds_part(finder, each, depth - 1) for each in inner)
+    inner = [join(path, entry.name) for entry in entries if entry.kind == "directory"]
+    return around and len(entries) <= _MOST_AROUND and any(_holds_part(finder, each, around=False) for each in inner)
 
 
 def _scanned(tool: Profile, root: FileSystem, folders: Sequence[tuple[str, str]], title_id: int, off: Sequence[str]) -> Installed:
