@@ -418,9 +418,9 @@ def test_a_text_of_200_megabytes_is_not_read() -> None:
 
 
 def test_of_very_many_remarks_the_first_are_told_and_how_many_more_there_are() -> None:
-    Path("a.ips").write_bytes(b"PATCH" + FAR * 1000 + b"EOF")
+    Path("x.ips").write_bytes(b"PATCH" + FAR * 1000 + b"EOF")
     Path("a.pchtxt").write_bytes(HEAD + b"a\n" * 1000)
-    for name in ("a.ips", "a.pchtxt"):
+    for name in ("x.ips", "a.pchtxt"):
         lines = oboromi("patch", "main", name, "-o", "new").err.decode().splitlines()
         assert len(lines) == 102
         assert lines[100] == f"oboromi: warning: {name}: 900 more remarks of this kind"
