@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+from oboromi_fs.cli.cheats import cheat_branches, compared, documented, with_cheats
 from oboromi_fs.cli.console import printable
 from oboromi_fs.cli.drawing import Branch, draw
 from oboromi_fs.cli.failures import DONE, NO
@@ -16,7 +17,7 @@ from oboromi_fs.jobs.modroot import open_root, wrong_level
 from oboromi_fs.mods.holding import unholdable
 from oboromi_fs.mods.names import listed
 from oboromi_fs.mods.profiles import PROFILES, profile
-from oboromi_fs.mods.surveying import compare, home_of, survey, to_json, unknown_names, without_idle_parts
+from oboromi_fs.mods.surveying import home_of, survey, unknown_names, without_idle_parts
 from oboromi_fs.mods.switching import unknown_text
 from oboromi_fs.mods.titleids import parse_title_id
 from oboromi_fs.mods.values import MEANINGS, Reason
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from oboromi_fs.cli.cheats import Builds, Cheats
     from oboromi_fs.cli.session import Session
     from oboromi_fs.jobs.modroot import ModRoot
+    from oboromi_fs.mods.cheatfiles import CheatFile
     from oboromi_fs.mods.surveying import Row, Surveyed
     from oboromi_fs.mods.values import Installed, Notice, ProfileName
 
@@ -73,14 +76,15 @@ def run_mods(session: Session, options: argparse.Namespace) -> int:
     title = said if said is not None else root.title_id
     profiles = tuple(options.profiles) or (PROFILES if options.compare else ())
     surveyed = survey(root.fs, profiles, title_id=title, disabled=options.disable)
-    found = _laid(session, root, surveyed)
+    builds: Builds = {}
+    found, cheats = with_cheats(root.fs, _laid(session, root, surveyed, builds), builds)
     mods = any(installed.mods for each in found for installed in each.found.values())
     if wants_document(session, options):
-        document(session, options, [{**to_json(each), "compared": [row._asdict() for row in compare(each)]} for each in found])
+        document(session, options, [documented(each, cheats) for each in found])
     elif options.compare:
-        _compare_all(session, found)
+        _compare_all(session, found, cheats)
     else:
-        for branch in _branches(found):
+        for branch in _branches(found, cheats):
             session.console.lines(draw(branch))
     _remark(session, options, root, found, title=title, mods=mods)
     return DONE if mods else NO
@@ -108,12 +112,13 @@ def _remark(
             console.note(f"this is one mod of {name.lower()}, looked at alone; {around} shows it among the others")
 
 
-def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed]) -> list[Surveyed]:
-    """What was found, with what shows when mods are laid over the game."""
+def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed], builds: Builds) -> list[Surveyed]:
+    """What was found, with what shows when mods are laid over the game; and the builds that are loaded."""
     found = [each._replace(found={name: _held(root, one) for name, one in each.found.items()}) for each in found]
     if session.base is None or not found:
         return found
     from oboromi_fs.jobs.modstack import open_game, other_title, title_of_game
+    from oboromi_fs.mods.cheatfiles import main_build
     from oboromi_fs.mods.lettercase import other_case
     from oboromi_fs.mods.loadout import load
 
@@ -126,6 +131,9 @@ def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed]) -> list[Su
         made: dict[ProfileName, Installed] = {}
         for name, installed in surveyed.found.items():
             loadout = load(root.fs, installed, game)
+            build = main_build(loadout.union)
+            if build is not None:
+                builds[surveyed.title_id, name] = build
             more = [*loadout.notices, *loadout.clashes(), *loadout.long_paths(), *other_case(loadout, root.fs)]
             made[name] = without_idle_parts(root.fs, replace(installed, notices=tuple(dict.fromkeys(more))))
         laid.append(surveyed._replace(found=made))
@@ -140,7 +148,7 @@ def _held(root: ModRoot, found: Installed) -> Installed:
     return replace(found, notices=tuple(dict.fromkeys([*found.notices, *unholdable(root.fs, found)])))
 
 
-def _branches(found: Sequence[Surveyed]) -> Iterator[Branch]:
+def _branches(found: Sequence[Surveyed], cheats: Cheats) -> Iterator[Branch]:
     """What to draw: first what is the same for every title, then each title with its own."""
     common = {name: _common(name, found) for name in found[0].found} if len(found) > 1 else {}
     shared = [_profile(name, each) for name, each in common.items() if each is not None and (each.mods or each.notices)]
@@ -150,7 +158,9 @@ def _branches(found: Sequence[Surveyed]) -> Iterator[Branch]:
         own = []
         for name, each in surveyed.found.items():
             drawn = _without(each, common.get(name))
-            own.append(_profile(name, drawn, moved=name in surveyed.moved, loose=surveyed.title_id is None, empty=drawn is each))
+            moved, loose = name in surveyed.moved, surveyed.title_id is None
+            files = cheats[surveyed.title_id, name]
+            own.append(_profile(name, drawn, files, moved=moved, loose=loose, empty=drawn is each))
         yield Branch(_heading(surveyed), [branch for branch in own if branch.label])
 
 
@@ -180,7 +190,9 @@ def _heading(surveyed: Surveyed) -> str:
     return "mods of no title's folder" if surveyed.title_id is None else f"{surveyed.title_id:016x}"
 
 
-def _profile(name: ProfileName, found: Installed, *, moved: bool = False, loose: bool = False, empty: bool = True) -> Branch:
+def _profile(
+    name: ProfileName, found: Installed, cheats: Sequence[CheatFile] = (), *, moved: bool = False, loose: bool = False, empty: bool = True
+) -> Branch:
     branches: list[Branch] = []
     twice = {name for name, count in Counter(mod.name for mod in found.mods).items() if count > 1}
     told: set[Notice] = set()
@@ -199,7 +211,7 @@ def _profile(name: ProfileName, found: Installed, *, moved: bool = False, loose:
             notices = [notice for notice in notices if _nearest(notice, paths[mod.name]) == mod.path]
         told.update(notices)
         label = f"{printable(mod.name)}{place}{'' if mod.enabled else ' (off)'}: {parts}"
-        branches.append(Branch(label, [Branch(_told(notice)) for notice in notices]))
+        branches.append(Branch(label, [*cheat_branches(cheats, mod), *(Branch(_told(notice)) for notice in notices)]))
     branches += [Branch(_told(notice)) for notice in found.notices if notice not in told]
     where = f", if it were in {home_of(name)}" if moved else ""
     alone = name == "atmosphere" and (moved or loose)  # It has one folder a title: of several none is stronger.
@@ -219,11 +231,11 @@ def _told(notice: Notice) -> str:
     return f"{what} {printable(notice.path)}: {printable(notice.text)}"
 
 
-def _compare_all(session: Session, found: Sequence[Surveyed]) -> None:
+def _compare_all(session: Session, found: Sequence[Surveyed], cheats: Cheats) -> None:
     """A table for each title, with a column for each tool; and what the cells mean."""
     used: set[str] = set()
     moved: set[ProfileName] = set()
-    tables = [compare(surveyed) for surveyed in found]
+    tables = [compared(surveyed, cheats) for surveyed in found]
     by_path = [{row.path: row for row in rows} for rows in tables[1:]]
     common = {row.path: row for row in tables[0] if by_path and all(rows.get(row.path) == row for rows in by_path)}
     if common:

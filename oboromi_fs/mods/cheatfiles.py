@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["CheatFile", "FoundCheats", "cheat_state", "cheats_json", "find_cheats", "survey_cheats"]
+__all__ = ["CheatFile", "FoundCheats", "cheat_state", "find_cheats", "main_build", "survey_cheats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,14 @@ def survey_cheats(
     return {name: find_cheats(root, installed, (builds or {}).get(name)) for name, installed in found.items()}
 
 
-def cheats_json(cheats: FoundCheats) -> list[dict[str, Any]]:
-    """Return files of cheats as JSON has them, in the order in which the tool reads them."""
-    return [file.to_json() for file in cheats.files]
+def main_build(union: FileSystem) -> bytes | None:
+    """Return the build id of the module that cheats are for, of a game with its mods: that of ``exefs/main``; None where there is none."""
+    from oboromi_fs.patches.modules import module_of
+
+    try:
+        return module_of(union.storage("exefs/main")).module_id or None
+    except (OboromiFsError, OSError):  # What is wrong with it is told of the module.
+        return None
 
 
 def cheat_state(cheat: Cheat) -> str:
