@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Branch", "columns", "draw"]
+__all__ = ["Branch", "columns", "draw", "fitted", "width"]
 
 
 class Branch:
@@ -35,13 +36,47 @@ def draw(root: Branch) -> Iterator[str]:
                 break
 
 
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for each wide character, none for a combining one.
+
+    Example:
+        >>> width("abc"), width("\u6708"), width("e\u0301")
+        (3, 2, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def fitted(text: str, most: int) -> str:
+    """Return a text cut to so many columns, which shows.
+
+    Example:
+        >>> fitted("Hazy Moon", 6), fitted("Hazy", 6)
+        ('Hazy …', 'Hazy')
+    """
+    if width(text) <= most:
+        return text
+    while text and width(text) >= most:
+        text = text[:-1]
+    return f"{text}…"
+
+
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
     """Return rows as lines with aligned columns; those in ``right`` are numbers. The last column is not padded."""
     if not rows:
         return []
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1
-    return [
-        "  ".join(cell.rjust(widths[at]) if at in right else cell.ljust(widths[at]) if at < last else cell for at, cell in enumerate(row))
-        for row in rows
-    ]
+    last = len(rows[0]) - 1
+    aligned: list[Sequence[str]] = []
+    for at, column in enumerate(zip(*rows, strict=True)):
+        if at == last and at not in right:
+            aligned.append(column)
+            continue
+        plain = all(map(str.isascii, column))  # Which leaves the counting to str: listings have hundreds of thousands of rows.
+        most = max(map(len if plain else width, column))
+        if plain:
+            aligned.append([cell.rjust(most) for cell in column] if at in right else [cell.ljust(most) for cell in column])
+        else:
+            rooms = [" " * (most - width(cell)) for cell in column]
+            aligned.append([room + cell if at in right else cell + room for cell, room in zip(column, rooms, strict=True)])
+    return list(map("  ".join, zip(*aligned, strict=True)))

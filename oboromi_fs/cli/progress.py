@@ -22,10 +22,12 @@ class Progress:
     Args:
         console: The streams.
         what: What is being done.
+        counted: What is counted, in the plural; bytes by default.
     """
 
-    def __init__(self, console: Console, what: str) -> None:
+    def __init__(self, console: Console, what: str, counted: str = "") -> None:
         self.what = what
+        self.counted = counted
         self.shown = console.errors_on_terminal and not console.quiet
         self.color = console.color
         self._bar: Bar | None = None
@@ -34,15 +36,15 @@ class Progress:
     def __enter__(self) -> Self:
         if self.shown:
             from rich.console import Console as RichConsole
-            from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+            from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
             from rich.progress import Progress as Bar
+
+            bytewise = [DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()]
 
             self._bar = Bar(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                DownloadColumn(binary_units=True),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
+                *([MofNCompleteColumn(), TextColumn(self.counted)] if self.counted else bytewise),
                 console=RichConsole(stderr=True, no_color=not self.color),
                 transient=True,
             )
@@ -55,6 +57,6 @@ class Progress:
             self._bar.stop()
 
     def update(self, done: int, total: int, *_: object) -> None:
-        """Show how far the work is, in bytes. Any thread may call."""
+        """Show how far the work is. Any thread may call."""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total)
