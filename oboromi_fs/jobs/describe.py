@@ -7,33 +7,28 @@ where it is, and the rest goes on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from oboromi_formats.gamecard import ROM_SIZES
-from oboromi_formats.nca import ContentType, Distribution, Encryption, FsType, HashType, KeyAreaKeyIndex
 from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nca import Nca, NcaSection
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs, method_name
-from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
+from oboromi_fs.errors import MissingKeyError, OboromiFsError
+from oboromi_fs.jobs.describe_card import card_facts, firmware_text
+from oboromi_fs.jobs.describe_nca import Description, key_facts, nca_facts, section_facts
 from oboromi_fs.jobs.unfold import Opened
-from oboromi_fs.keys import FIRST_FIRMWARE
 from oboromi_fs.paths import join, split
-from oboromi_fs.storage.ncz import NczStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from enum import IntEnum
 
     from oboromi_fs.keys import KeySet
     from oboromi_fs.opening import Location
     from oboromi_fs.protocols import FileSystem, Storage
 
 __all__ = ["Description", "describe", "firmware_text", "nodes"]
-
-Description: TypeAlias = "dict[str, Any]"
 
 _MAX_NODES = 200_000
 _MAX_DEPTH = 4
@@ -160,7 +155,7 @@ class _Describer:
                     self._plain(child, entry.name, storage)
             except MissingKeyError as wrong:
                 child["kind"] = "nca"
-                child["keys"] = [_key(wrong.key_name, wrong.why, self.keys)]
+                child["keys"] = [key_facts(wrong.key_name, wrong.why, self.keys)]
             except (OboromiFsError, OSError) as wrong:
                 child["kind"] = "nca" if entry.name.lower().endswith((".nca", ".ncz")) else "file"
                 child["problems"] = [str(wrong)]
@@ -170,19 +165,7 @@ class _Describer:
         node["children"] = children
 
     def _card(self, node: Description, card: XciArchive, path: str, prefix: str, depth: int) -> None:
-        header = card.header
-        node["kind"] = "xci"
-        trimmed = card.trimmed_size
-        node["image"] = "truncated" if card.raw.size < trimmed - 0x1FF else "trimmed" if card.raw.size <= trimmed else "full"
-        node["trimmed_size"] = trimmed
-        node["capacity_gb"] = ROM_SIZES.get(header.rom_size)
-        node["key_area"] = card.has_key_area
-        node["header_version"] = header.header_version
-        node["header_flags"] = header.flags
-        node["root_offset"] = card.header_offset + header.root_address
-        node["secure_offset"] = card.header_offset + header.lim_area_page * 0x200
-        node["keys"] = [_key("xci_header_key", "the card's own information", self.keys, optional=True)]
-        self._card_info(node, card)
+        node |= card_facts(card, self.keys)
         children: list[Description] = []
         archives: list[tuple[FileSystem, str, str]] = []
         opened = Opened()
@@ -200,111 +183,12 @@ class _Describer:
         archives.sort(key=lambda archive: archive[1] != "secure")  # The other partitions hold copies.
         self._titles(node, archives)
 
-    def _card_info(self, node: Description, card: XciArchive) -> None:
-        info = card.info()
-        node["card_info"] = None
-        if info is None:
-            return
-        if any(info.reserved) or info.firmware_version > 0xFF:
-            node.setdefault("problems", []).append("the encrypted card information makes no sense: xci_header_key is wrong, or it is blank")
-            return
-        node["card_info"] = {
-            "firmware_version": info.firmware_version,
-            "clock_mhz": {0x00A10011: 25, 0x00A10010: 50}.get(info.access_control_1),
-            "system_version": firmware_text(info.cup_version),
-            "system_title_id": f"{info.cup_title_id:016x}",
-            "region": {0: "global", 1: "china"}.get(info.compatibility_type, f"unknown {info.compatibility_type}"),
-        }
-
-    # NCA
-
     def _nca(self, node: Description, nca: Nca, prefix: str, outer: FileSystem, directory: str) -> None:
-        header = nca.header
-        generation = header.key_generation
-        node |= {
-            "kind": "nca",
-            "format": header.magic.decode("ascii", "replace"),
-            "content_type": _name(ContentType, header.content_type),
-            "title_id": f"{header.program_id:016x}",
-            "distribution": _name(Distribution, header.distribution),
-            "content_index": header.content_index,
-            "sdk_version": ".".join(str(part) for part in header.sdk_version.to_bytes(4, "big")),
-            "key_generation": generation,
-            "first_firmware": FIRST_FIRMWARE.get(generation),
-            "header_encrypted": nca.encrypted_header,
-            "content_size": header.content_size,
-        }
-        if isinstance(nca.raw, NczStorage):
-            ncz = nca.raw.ncz
-            node["ncz"] = {
-                "mode": ncz.mode,
-                "block_size": ncz.block_size,
-                "blocks": ncz.blocks.block_count if ncz.blocks is not None else 0,
-                "compressed_size": nca.raw.source.size,
-                "size": nca.raw.size,
-            }
-        if nca.has_rights_id:
-            node["crypto"] = "title_key"
-            node["rights_id"] = header.rights_id.hex()
-        elif any(section.header.encryption != Encryption.NONE for section in nca.sections.values()):
-            node["crypto"] = "key_area"
-            node["key_area_key"] = _name(KeyAreaKeyIndex, header.key_area_key_index)
-        else:
-            node["crypto"] = "none"
-        node["keys"] = self._needed(nca, outer, directory)
+        node |= nca_facts(nca, self.nested.tickets_of(outer, _within(outer, directory)), self.keys)
         node["children"] = [self._section(section, prefix) for section in nca.sections.values()]
 
-    def _needed(self, nca: Nca, outer: FileSystem, directory: str) -> list[Description]:
-        header, keys = nca.header, self.keys
-        revision = header.revision
-        needed: list[Description] = []
-        if nca.encrypted_header:
-            needed.append(_key("header_key", "NCA headers", keys))
-        kinds = {section.header.encryption for section in nca.sections.values()} - {Encryption.NONE}
-        if Encryption.AES_XTS in kinds or (kinds and not nca.has_rights_id):
-            kind = _name(KeyAreaKeyIndex, header.key_area_key_index)
-            needed.append(_key(f"key_area_key_{kind}_{revision:02x}", f"key areas of key generation {header.key_generation}", keys))
-        if nca.has_rights_id and kinds - {Encryption.AES_XTS}:
-            needed.append(self._title_key(nca, outer, directory))
-            if needed[-1]["status"] == "personal ticket":
-                needed.append(_key("eticket_rsa_keypair", "tickets made for one console", keys))
-            needed.append(_key(f"titlekek_{revision:02x}", f"title keys of key generation {header.key_generation}", keys))
-        return needed
-
-    def _title_key(self, nca: Nca, outer: FileSystem, directory: str) -> Description:
-        rights_id = nca.header.rights_id
-        ticket = self.nested.tickets_of(outer, _within(outer, directory))(rights_id)
-        origin = self.keys.origin(rights_id)
-        status = "given" if origin else "missing"
-        if ticket is not None:
-            status = "personal ticket" if ticket.body.key_type else "ticket"
-            origin = "the ticket in the same archive"
-        return {
-            "name": rights_id.hex(),
-            "purpose": f"the title key of {nca.header.program_id:016x}",
-            "optional": False,
-            "status": status,
-            "origin": origin,
-        }
-
     def _section(self, section: NcaSection, prefix: str) -> Description:
-        header = section.header
-        node = self._node(join(prefix, section.name), "section", section.size)
-        node |= {
-            "index": section.index,
-            "fs_type": _name(FsType, header.fs_type),
-            "hash_type": _name(HashType, header.hash_type),
-            "encryption": _name(Encryption, header.encryption),
-            "offset": section.start,
-        }
-        try:
-            node["data_size"] = section.data_size
-        except FormatError as wrong:
-            node["problems"] = [str(wrong)]
-        node |= {"patch": section.is_patch, "sparse": section.is_sparse, "compressed": section.is_compressed}
-        if section.fault is not None:
-            node["problems"] = [str(section.fault)]
-        return node
+        return self._node(join(prefix, section.name), "section", section.size) | section_facts(section)
 
     # Others
 
@@ -373,27 +257,3 @@ def _packed(fs: ZipFs) -> Description:
         encrypted += entry.is_encrypted
         packed += entry.compressed_size
     return {**node, "compressed_size": packed, "methods": dict(sorted(methods.items())), "encrypted_files": encrypted}
-
-
-def _key(name: str, purpose: str, keys: KeySet, *, optional: bool = False) -> Description:
-    origin = keys.origin(name)
-    status = "missing" if not origin else "derived" if origin == "derived" else "given"
-    return {"name": name, "purpose": purpose, "optional": optional, "status": status, "origin": origin}
-
-
-def _name(kind: type[IntEnum], number: int) -> str:
-    try:
-        return kind(number).name.lower()
-    except ValueError:
-        return f"unknown_{number}"
-
-
-def firmware_text(version: int) -> str:
-    """Return a system version, 6.6.4.16 bits, as people write it.
-
-    Example:
-        >>> firmware_text(0x04230004)
-        '1.2.3-4'
-    """
-    text = f"{version >> 26}.{version >> 20 & 0x3F}.{version >> 16 & 0xF}"
-    return f"{text}-{version & 0xFFFF}" if version & 0xFFFF else text
