@@ -26,6 +26,7 @@ VERBS = {
     "stat": ("reading", "kind, size, and how a file is stored"),
     "cat": ("reading", "the bytes of a file"),
     "find": ("listing", "the paths that match a pattern"),
+    "library": ("collecting", "folders of dumps as titles: versions, updates, add-ons, and what is missing or double"),
     "extract": ("extraction", "write what is below a path into a folder"),
     "verify": ("checking", "check every hash and signature there is"),
     "hash": ("checking", "a digest of every file below a path"),
@@ -41,7 +42,7 @@ VERBS = {
 GROUPS = ("overlay",)
 """Verbs that have verbs of their own, which are in the VERBS of their package."""
 
-_SEVERAL = ("extract", "find", "keys", "patch", "verify")
+_SEVERAL = ("extract", "find", "keys", "library", "patch", "verify")
 """Verbs that take any number of words."""
 
 _EPILOG = """\
@@ -73,6 +74,7 @@ def _add_globals(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("options everywhere").add_argument
     add("--keys", action="append", default=[], metavar="FILE", help="key file or folder (may be repeated); see OBOROMI_KEYS")
     add("--base", metavar="PATH", help="the game that mods are laid over; the base of an update")
+    add("--sd-path", metavar="PATH", help="where a file from an SD card lies there: /registered/000000XX/ID.nca, or /ID of save data")
     add("--json", action="store_true", help="one JSON document on stdout")
     add("-q", "--quiet", action="store_true", help="no warnings, no progress")
     add("-v", "--verbose", action="count", default=0, help="more on stderr: warnings about keys, causes of errors")
@@ -172,7 +174,7 @@ def _of_group(group: str, rest: list[str], console: Console) -> tuple[str, Any, 
     return f"{group} {verb}", import_module(f"{package.__name__}.{home}"), text, verb in package.SEVERAL, [*before, *words]
 
 
-_VALUED = ("--keys", "--base")
+_VALUED = ("--keys", "--base", "--sd-path")
 """Options everywhere that are followed by a value."""
 
 

@@ -46,7 +46,7 @@ def _execute(arguments: list[str], console: Console) -> int:
     from oboromi_fs.cli.session import Session
 
     run, options = parse(arguments, console)
-    session = Session(console, key_files=options.keys, base=options.base, json=options.json)
+    session = Session(console, key_files=options.keys, base=options.base, json=options.json, sd_path=options.sd_path)
     try:
         code = run(session, options)
         console.flush()

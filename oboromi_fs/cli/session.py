@@ -26,13 +26,23 @@ class Session:
         key_files: What ``--keys`` named.
         base: What ``--base`` named.
         json: Whether the result is to be one JSON document.
+        sd_path: What ``--sd-path`` named.
     """
 
-    def __init__(self, console: Console, *, key_files: Sequence[str] = (), base: str | None = None, json: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        key_files: Sequence[str] = (),
+        base: str | None = None,
+        json: bool = False,
+        sd_path: str | None = None,
+    ) -> None:
         self.console = console
         self.key_files = key_files
         self.base = base
         self.json = json
+        self.sd_path = sd_path
         self._opener: Opener | None = None
         self._open: list[FileSystemBase] = []
 
@@ -53,7 +63,7 @@ class Session:
                 from oboromi_fs.keys import KeySet
 
                 keys = KeySet.default(explicit=self.key_files)
-            self._opener = Opener(keys, check=check, base=self.base)
+            self._opener = Opener(keys, check=check, base=self.base, sd_path=self.sd_path)
             if self.console.verbose:
                 for text in self._opener.keys.warnings:
                     self.console.warn(text)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oboromi_fs.backends.xci import XciArchive
+    from oboromi_fs.opening import Opener
     from oboromi_fs.protocols import FileSystem, Storage
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "misnamed",
     "no_ncz",
     "now",
+    "sd_header",
     "structure",
     "vouched",
 ]
@@ -188,6 +190,16 @@ def initial_data(label: str, card: XciArchive) -> Check:
     if len(set(data)) == 1:
         return Check(label, "XCI initial data hash", "note", "the key area is blank", 0, 0x200)
     return Check(label, "XCI initial data hash", "failed", "the key area does not have the hash of the card header", 0, 0x200)
+
+
+def sd_header(label: str, storage: Storage, name: str, opener: Opener) -> Check:
+    """Return the check of the header of a file from an SD card: that it opens shows that its MAC is right.
+
+    Raises:
+        FormatError, MissingKeyError: It does not.
+    """
+    archive = opener.sd_file(storage, name)
+    return Check(label, "NAX0 header", "ok", f"{archive.content} as {archive.path}", size=0x80)
 
 
 def no_ncz(label: str, storage: Storage) -> Check:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from oboromi_fs._decode import error
 from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.backends.host import HostFs, ReopenedFile
+from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import HEADER_SIZE, Nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
@@ -387,7 +388,7 @@ def _check_digest(fs: FileSystem, path: str) -> None:
 def _check_name(storage: Storage, offset: int, size: int, name: str) -> None:
     """Check a whole NCA against the hash it is named by. What is too short to be one is none, whatever it is called."""
     named = _NAMED_BY_HASH.fullmatch(name)
-    if named is None or size < HEADER_SIZE:
+    if named is None or size < HEADER_SIZE or is_nax0(storage.window(offset, offset + size)):  # The name is of what an SD card encrypts.
         return
     digest = hashlib.sha256()
     stop = offset + size

@@ -11,12 +11,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from oboromi_fs._extents import PartitionArchive
+from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.errors import OboromiFsError
-from oboromi_fs.jobs.checks import Check, State, Status, Step, Task, failure, misnamed, no_ncz, now, structure, vouched
+from oboromi_fs.jobs.checks import Check, State, Status, Step, Task, failure, misnamed, no_ncz, now, sd_header, structure, vouched
 from oboromi_fs.jobs.ncachecks import nca_steps, romfs_step, section_steps
 from oboromi_fs.jobs.packagechecks import PAGE, card_steps, entry_hash
 from oboromi_fs.jobs.recordchecks import RecordChecks
@@ -107,6 +108,8 @@ class _Planner:
             if isinstance(fs, Nca):
                 return section_steps(label, fs.section(inner), self.state)
             found = self._container(label, container, inner.rpartition("/")[2])
+            if is_nax0(fs.storage(inner)):
+                found.insert(0, now(sd_header(label, fs.storage(inner), inner.rpartition("/")[2], self.opener)))
             kind = getattr(container, "kind", "file")
             return found or [now(Check(label, "format", "skipped", f"a plain {kind}: it holds no hash to check"))]
         if isinstance(fs, Nca):
@@ -131,6 +134,7 @@ class _Planner:
             if name.lower().endswith(".ncz") and not is_ncz(storage):  # Begins like the NCA it was, and must not be taken for that.
                 return [now(no_ncz(label, storage))]
             container = self.opener.container(storage, name, tickets=tickets)
+            card = [now(sd_header(label, storage, name, self.opener))] if is_nax0(storage) else []
         except (OboromiFsError, OSError) as wrong:  # One file that cannot be read does not end the work on the others.
             return [now(failure(label, "format", wrong))]
         if container is not None:
@@ -140,7 +144,7 @@ class _Planner:
                 return [now(Check(label, "format", "failed", detail, storage.place(0).offset))]
             self.depth += 1
             try:
-                return self._container(label, container, name)
+                return [*card, *self._container(label, container, name)]
             finally:
                 self.depth -= 1
         return misnamed(label, name, storage, lambda: vouched(fs, inner))

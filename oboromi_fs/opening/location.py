@@ -134,6 +134,7 @@ def open_fs(
     *,
     access: Access = "auto",
     base: str | os.PathLike[str] | None = None,
+    sd_path: str | None = None,
 ) -> NestedFs:
     """Open whatever a path names as a file system: a folder, a container, or a directory or container inside one.
 
@@ -145,6 +146,7 @@ def open_fs(
         access: How host files are opened, see :class:`oboromi_fs.file.File`.
         base: Path of the title that an update changes: a package, a card, an NCA, or a folder of NCAs. It is opened with the first update,
             and closed with the result.
+        sd_path: Where a file from an SD card lies there, as in ``/registered/000000XX/ID.nca``; None tells that by where it lies now.
 
     Raises:
         EntryNotFoundError: No such path.
@@ -157,7 +159,7 @@ def open_fs(
         >>> fs.read_bytes("@program/romfs/hello.txt")
         b'hello\\n'
     """
-    opener = Opener(keys, access=access, base=base)
+    opener = Opener(keys, access=access, base=base, sd_path=sd_path)
     if isinstance(path, Storage) and not isinstance(path, str | bytes):
         container = opener.container(path)
         if container is None:

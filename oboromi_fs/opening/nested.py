@@ -6,6 +6,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from oboromi_fs.backends.host import HostFs
+from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca, rebuilt_nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     from oboromi_fs.file import File
     from oboromi_fs.keys import KeySet
 
-__all__ = ["CONTENT_ALIASES", "NestedFs"]
+__all__ = ["CONTENT_ALIASES", "SD_CONTENT", "NestedFs"]
 
 CONTENT_ALIASES = ("@program", "@meta", "@control", "@manual", "@data", "@publicdata")
 """Names of NCAs by content type, in the order of the type's number; ``@legal`` is told from ``@manual`` by its contents."""
+SD_CONTENT = "@content"
+"""Name of what is encrypted in a file from an SD card, as the file it is."""
 _MAX_NESTING = 16
 _MAX_ALIASES = 1000
 """NCAs of one archive that are looked into for their type: more than any package has."""
@@ -136,6 +139,9 @@ class NestedFs(FileSystemBase):
             if not remaining:
                 return fs, prefix, inner
         outer = join(prefix, inner)
+        if remaining.partition("/")[0] == SD_CONTENT and not isinstance(fs, Nca | RebuiltFs) and is_nax0(storage := fs.storage(inner)):
+            archive = self.opener.sd_file(storage, inner.rpartition("/")[2])
+            return archive, outer, join(archive.name, remaining.partition("/")[2])
         entered = self._enter(fs, inner, outer)
         if entered is None:
             raise NotADirectoryEntryError(path, f"{outer!r} is a plain file")

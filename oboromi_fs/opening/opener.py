@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from oboromi_formats.nca import FS_HEADER_OFFSET, MEDIA_UNIT, FsType
-from oboromi_fs._decode import error
+from oboromi_fs._decode import error, source_name
 from oboromi_fs.backends.hfs0 import Hfs0Archive
+from oboromi_fs.backends.nax0 import Nax0Archive, is_nax0, sd_paths
 from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca, rebuilt_nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.nsp import NspArchive
@@ -44,10 +45,17 @@ class Opener:
         access: How host files are opened.
         check: Verify every block that is read from a section against its hash tree.
         base: Path of what updates are laid over: an NCA, a package, a card, or a folder of NCAs.
+        sd_path: Where the files that are opened lie on the SD card they are from; None tells that by where they lie now.
     """
 
     def __init__(
-        self, keys: KeysType = None, *, access: Access = "auto", check: bool = False, base: str | os.PathLike[str] | None = None
+        self,
+        keys: KeysType = None,
+        *,
+        access: Access = "auto",
+        check: bool = False,
+        base: str | os.PathLike[str] | None = None,
+        sd_path: str | None = None,
     ) -> None:
         self._given = keys
         self._keys: KeySet | None = None
@@ -55,6 +63,7 @@ class Opener:
         self.check = check
         self._base = os.fspath(base) if base is not None else None
         self._base_place: Location | None = None
+        self.sd_path = sd_path
 
     @property
     def keys(self) -> KeySet:
@@ -64,16 +73,14 @@ class Opener:
         return self._keys
 
     def sniff(self, storage: Storage, name: str = "") -> str | None:
-        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NCZ NRO RomFS ZIP``, or None for a plain file.
+        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NCZ NAX0 NRO RomFS ZIP``, or None for a plain file.
 
         By content. The name only breaks the tie that encryption leaves: what is called ``.nca`` is one, even if the keys do not open it.
         A ZIP archive is known by its start; by its end only if it is no other container, and lies plain in a file.
         """
         head = storage[:4].tobytes()
-        if head == b"PFS0":
-            return "PFS0"
-        if head == b"HFS0":
-            return "HFS0"
+        if head in (b"PFS0", b"HFS0"):
+            return head.decode()
         if head[:2] == b"PK" and looks_like_zip(storage):
             return "ZIP"
         if head in (b"\x50\0\0\0", b"\x28\0\0\0"):  # Before XCI: a file in the image may hold HEAD where that looks for it.
@@ -86,6 +93,8 @@ class Opener:
                     return "RomFS"
             else:
                 return "RomFS"
+        if is_nax0(storage):
+            return "NAX0"
         if b"HEAD" in (storage[0x100:0x104].tobytes(), storage[0x1100:0x1104].tobytes()):
             return "XCI"
         if storage[0x10:0x14].tobytes() == b"NRO0":
@@ -131,7 +140,27 @@ class Opener:
             return self._on_base(Nca(storage, self.keys, tickets=tickets))
         if found == "NCZ":
             return self._on_base(Nca(rebuilt_nca(storage, self.keys), self.keys, tickets=tickets))
+        if found == "NAX0":
+            archive = self.sd_file(storage, name)
+            inside = archive.storage(archive.name)
+            return archive if is_nax0(inside) else self.container(inside, archive.name, tickets=tickets) or archive
         return None
+
+    def sd_file(self, storage: Storage, name: str = "") -> Nax0Archive:
+        """Open a file from an SD card; :meth:`container` goes on into what is encrypted in it.
+
+        Args:
+            storage: The bytes.
+            name: Their file name, which may tell where they lie on the card.
+
+        Raises:
+            FormatError, MissingKeyError: See :class:`~oboromi_fs.backends.nax0.Nax0Archive`.
+        """
+        if self.sd_path is not None:
+            paths = [self.sd_path if self.sd_path.startswith("/") else f"/{self.sd_path}", *sd_paths(self.sd_path)]
+        else:
+            paths = [*sd_paths(os.path.abspath(source_name(storage))), *sd_paths(name)]
+        return Nax0Archive(storage, self.keys, paths=paths)
 
     def _on_base(self, nca: Nca) -> Nca:
         """An update laid over its base, where that was given; any other NCA as it is."""
