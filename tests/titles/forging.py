@@ -186,7 +186,10 @@ def update_2(**options: Any) -> dict[str, bytes]:
 
 
 def addon(number: int, files: Mapping[str, bytes], **changes: Any) -> dict[str, bytes]:
-    title = ADDONS[number]
+    return addon_of(ADDONS[number], files, **changes)
+
+
+def addon_of(title: int, files: Mapping[str, bytes], **changes: Any) -> dict[str, bytes]:
     return with_meta(title, MetaType.ADD_ON_CONTENT, [Made("data", title, {"romfs": romfs(files)})], **changes)
 
 
