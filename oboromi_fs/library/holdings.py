@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from oboromi_formats.nacp import Language
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,23 +45,23 @@ class TitleNames(NamedTuple):
     """What a title is called.
 
     Attributes:
-        names: Language, name and publisher, in the order of the NACP.
+        names: Number of the language, name and publisher, in the order of the NACP.
         version: As people read it, such as ``1.0.2``.
     """
 
-    names: tuple[tuple[str, str, str], ...] = ()
+    names: tuple[tuple[int, str, str], ...] = ()
     version: str = ""
 
-    def best(self, languages: Sequence[str] = ()) -> tuple[str, str]:
+    def best(self, languages: Sequence[int] = ()) -> tuple[str, str]:
         """Return name and publisher in the first of some languages there is, else in American English, else in the first there is.
 
         Example:
-            >>> names = TitleNames((("AmericanEnglish", "Moon", "We"), ("Japanese", "Tsuki", "Wareware")), "1.0.0")
-            >>> names.best(("Korean", "Japanese")), names.best(), TitleNames().best()
+            >>> names = TitleNames(((0, "Moon", "We"), (2, "Tsuki", "Wareware")), "1.0.0")
+            >>> names.best((12, 2)), names.best(), TitleNames().best()
             (('Tsuki', 'Wareware'), ('Moon', 'We'), ('', ''))
         """
         known = {language: (name, publisher) for language, name, publisher in self.names}
-        for language in (*languages, "AmericanEnglish"):
+        for language in (*languages, int(Language.AMERICAN_ENGLISH)):
             if language in known:
                 return known[language]
         return next(iter(known.values()), ("", ""))

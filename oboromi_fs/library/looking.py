@@ -173,14 +173,10 @@ def _names(nacp: Storage) -> TitleNames:
     Raises:
         CorruptError: Compressed titles do not inflate.
     """
-    from oboromi_fs.metadata.titles import LANGUAGES, titles_of_region
+    from oboromi_fs.metadata.titles import titles_of_region
 
     data = nacp[:_NACP].tobytes().ljust(_NACP, b"\0")
     titles, _ = titles_of_region(data[:_NACP_TITLES], data[_NACP_FORMAT])
     shown = [(number, title.shown()) for number, title in enumerate(titles) if title]
-    names = tuple(
-        (LANGUAGES[number] if number < len(LANGUAGES) else str(number), title.name.strip(), title.publisher.strip())
-        for number, title in shown
-        if title
-    )
+    names = tuple((number, title.name.strip(), title.publisher.strip()) for number, title in shown if title)
     return TitleNames(names, data[_NACP_VERSION].partition(b"\0")[0].decode("utf-8", "replace").strip())

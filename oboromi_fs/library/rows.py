@@ -141,7 +141,7 @@ def _names(row: Any) -> TitleNames | None:
     if row is None:
         return None
     names, version = row
-    return TitleNames(tuple((_text(language), _text(name), _text(publisher)) for language, name, publisher in names), _text(version))
+    return TitleNames(tuple((_number(language), _text(name), _text(publisher)) for language, name, publisher in names), _text(version))
 
 
 def _issue(row: Any) -> Issue:

@@ -154,15 +154,15 @@ class LibraryTitle:
         """When the last of its files changed, in nanoseconds since the epoch."""
         return max((item.holding.mtime_ns for item in self.items), default=-1)
 
-    def name(self, languages: Sequence[str] = ()) -> str:
+    def name(self, languages: Sequence[int] = ()) -> str:
         """Return what it is called, by its newest version; empty where nothing says."""
         return self._called(languages)[0]
 
-    def publisher(self, languages: Sequence[str] = ()) -> str:
+    def publisher(self, languages: Sequence[int] = ()) -> str:
         """Return who published it; empty where nothing says."""
         return self._called(languages)[1]
 
-    def _called(self, languages: Sequence[str]) -> tuple[str, str]:
+    def _called(self, languages: Sequence[int]) -> tuple[str, str]:
         for item in sorted(self.items, key=lambda item: (item.meta.type == MetaType.ADD_ON_CONTENT, -item.meta.version)):
             if item.names is not None and (best := item.names.best(languages)) != ("", ""):
                 return best

@@ -1,0 +1,277 @@
+"""A collection as tables and trees."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from oboromi_fs.cli.console import plural, printable, size_text
+from oboromi_fs.cli.drawing import Branch, draw, fitted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from oboromi_fs.cli.console import Console
+    from oboromi_fs.library import Holding, Item, LibraryTitle
+
+__all__ = ["COLUMNS", "USUAL", "Shown", "draw_titles", "file_rows", "summary", "summary_text", "table_rows", "title_key"]
+
+COLUMNS = ("name", "id", "version", "update", "addons", "size", "firmware", "publisher", "files", "changed", "path", "state")
+"""Of a table of titles."""
+USUAL = ("name", "id", "version", "update", "addons", "size", "state")
+_NUMBERS = ("update", "addons", "size", "files")
+_BAD = ("damaged", "failed", "missing", "no-base")
+_LONGEST_NAME = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How things are shown.
+
+    Attributes:
+        console: Where.
+        folders: What was given: paths below it are shown as if written after it.
+        languages: Of names, the preferred one first.
+    """
+
+    console: Console
+    folders: Sequence[str]
+    languages: Sequence[int]
+
+    def raw_path(self, path: str) -> str:
+        """Return a host path as it is below what was given."""
+        for folder in self.folders:
+            full = os.path.abspath(folder)
+            if path == full:
+                return folder
+            below = full.rstrip(os.sep) + os.sep
+            if path.startswith(below):
+                return os.path.join(folder, path[len(below) :])
+        return path
+
+    def path(self, path: str) -> str:
+        """Return a host path as stdout is to have it."""
+        return self.console.name(self.raw_path(path))
+
+    def name(self, title: LibraryTitle) -> str:
+        """Return a title's name, a dash where it has none, with nothing in it that would break a line or move a cursor."""
+        return printable(title.name(self.languages)) or "-"
+
+    def size(self, size: int) -> str:
+        """Return a size for people on a terminal, in bytes elsewhere."""
+        return size_text(size) if self.console.on_terminal else str(size)
+
+    def marks(self, marks: Sequence[str]) -> str:
+        """Return what is said of something, in a colour."""
+        if not marks:
+            return "-"
+        return self.console.paint(", ".join(marks), "bad" if set(marks) & set(_BAD) else "doubt")
+
+
+def version_text(title: LibraryTitle) -> str:
+    """Return the newest version as people read it, or as the number it is."""
+    return printable(title.display_version) or f"v{title.version}"
+
+
+def _cell(title: LibraryTitle, column: str, shown: Shown) -> str:
+    from oboromi_fs.jobs.describe import firmware_text
+
+    if column == "name":
+        return fitted(shown.name(title), _LONGEST_NAME) if shown.console.on_terminal else shown.name(title)
+    if column == "update":
+        return f"v{title.updates[-1].meta.version}" if title.updates else "-"
+    if column == "firmware":
+        return firmware_text(title.required_system_version) if title.required_system_version else "-"
+    if column == "changed":
+        return _day(title.changed_ns // 10**9) if title.changed_ns >= 0 else "-"
+    if column == "path":
+        return " ".join(map(shown.path, title.paths))
+    cells: dict[str, Callable[[], str]] = {
+        "id": lambda: f"{title.application_id:016x}",
+        "version": lambda: version_text(title),
+        "addons": lambda: str(len({item.meta.title_id for item in title.addons})),
+        "size": lambda: shown.size(title.size),
+        "publisher": lambda: printable(title.publisher(shown.languages)) or "-",
+        "files": lambda: str(len(title.paths)),
+        "state": lambda: shown.marks(title.marks),
+    }
+    return cells[column]()
+
+
+def _day(seconds: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%d", time.localtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "-"
+
+
+def table_rows(titles: Sequence[LibraryTitle], chosen: Sequence[str], shown: Shown) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return heading, rows, and which columns are numbers."""
+    rows = [[_cell(title, column, shown) for column in chosen] for title in titles]
+    return [column.upper() for column in chosen], rows, [at for at, column in enumerate(chosen) if column in _NUMBERS]
+
+
+def title_key(column: str, shown: Shown) -> Callable[[LibraryTitle], Any]:
+    """Return by what titles are sorted: a column, and where that is the same by name and id. Those without a name go last."""
+    from oboromi_fs.library.filters import folded
+
+    def by_name(title: LibraryTitle) -> tuple[bool, str, int]:
+        name = title.name(shown.languages)
+        return not name, folded(name), title.application_id
+
+    keys: dict[str, Callable[[LibraryTitle], Any]] = {
+        "name": by_name,
+        "id": lambda title: title.application_id,
+        "version": lambda title: title.version,
+        "update": lambda title: title.updates[-1].meta.version if title.updates else -1,
+        "addons": lambda title: len({item.meta.title_id for item in title.addons}),
+        "size": lambda title: title.size,
+        "firmware": lambda title: title.required_system_version,
+        "publisher": lambda title: folded(title.publisher(shown.languages)),
+        "files": lambda title: len(title.paths),
+        "changed": lambda title: title.changed_ns,
+        "path": lambda title: tuple(map(os.fsencode, title.paths)),
+        "state": lambda title: title.marks,
+    }
+    return lambda title: (keys[column](title), by_name(title))
+
+
+# A line for each file
+
+
+def file_rows(holdings: Sequence[Holding], titles: Sequence[LibraryTitle], shown: Shown) -> list[list[str]]:
+    """Return size, path, what is in it, and what is to be said of it, for each file."""
+    items: dict[str, list[tuple[LibraryTitle, Item]]] = {}
+    for title in titles:
+        for item in title.items:
+            items.setdefault(item.holding.path, []).append((title, item))
+    rows = []
+    for holding in holdings:
+        held = items.get(holding.path, [])
+        texts = [f"{shown.name(title)} [{item.meta.title_id:016x}] {item.kind} v{item.meta.version}" for title, item in held]
+        marks = list(dict.fromkeys(mark for _, item in held for mark in sorted(item.marks)))
+        state = shown.marks(marks)
+        if not held:
+            state = shown.console.paint("; ".join(printable(issue.text) for issue in holding.issues) or "-", "bad")
+        rows.append([shown.size(holding.size), shown.path(holding.path), "; ".join(texts) or "-", state])
+    return rows
+
+
+# A tree for each title
+
+
+def draw_titles(titles: Sequence[LibraryTitle], loose: Sequence[Holding], shown: Shown, marks: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a tree for each title, then of files in which there is none.
+
+    Args:
+        titles: The titles.
+        loose: Files in which no title was found.
+        shown: How.
+        marks: If there are any, only items of which one of these is said, and issues of those.
+    """
+    for title in titles:
+        yield from draw(_title_branch(title, shown, set(marks)))
+    for holding in loose:
+        lines = [Branch(shown.console.paint(printable(issue.text), "bad")) for issue in holding.issues]
+        yield from draw(Branch(f"{shown.path(holding.path)}  {size_text(holding.size)}", lines))
+
+
+def _title_branch(title: LibraryTitle, shown: Shown, marks: set[str]) -> Branch:
+    items = [item for item in title.items if not marks or item.marks & marks]
+    told: set[tuple[str, str]] = set()
+    branches = [_item_branch(item, title, shown, told) for item in items]
+    name = title.name(shown.languages)
+    called = f"{shown.name(title)}  " if name else ""
+    by = f", by {printable(title.publisher(shown.languages))}" if title.publisher(shown.languages) else ""
+    return Branch(f"{called}{title.application_id:016x}  {version_text(title)}{by}", branches)
+
+
+def _item_branch(item: Item, title: LibraryTitle, shown: Shown, told: set[tuple[str, str]]) -> Branch:
+    meta = item.meta
+    own = f" {meta.title_id:016x}" if item.kind in ("addon", "other") else ""
+    version = f"v{meta.version}"
+    if item.names is not None and item.names.version:
+        version += f" ({printable(item.names.version)})"
+    marks = f"  {shown.marks(_in_order(item.marks))}" if item.marks else ""
+    label = f"{item.kind}{own} {version}  {size_text(item.size)}  {shown.path(item.holding.path)}{marks}"
+    lines = []
+    for issue in (*title.issues, *item.issues):
+        key = (issue.path, issue.text)
+        if (issue.title_id == meta.title_id and issue.path.startswith(item.holding.path)) or issue in item.issues:
+            if key not in told:
+                lines.append(Branch(printable(f"{issue.kind}: {issue.text}")))
+            told.add(key)
+    verification = item.holding.verification
+    if verification is not None:
+        when = _day(verification.when)
+        lines.append(Branch(f"verified {when}: {verification.verdict}, {plural(verification.ok, 'checks')} ok"))
+        lines += [Branch(shown.console.paint(printable(text), "bad" if verification.failed else "doubt")) for text in verification.problems]
+    return Branch(label, lines)
+
+
+def _in_order(marks: set[str]) -> list[str]:
+    from oboromi_fs.library.titles import MARKS
+
+    return [mark for mark in MARKS if mark in marks]
+
+
+# The sum
+
+
+def summary(titles: Sequence[LibraryTitle], holdings: Sequence[Holding]) -> dict[str, int]:
+    """Return the numbers of a collection, with stable names."""
+    items = [item for title in titles for item in title.items]
+    counts = {
+        "titles": len(titles),
+        "bases": sum(item.kind == "base" for item in items),
+        "updates": sum(item.kind == "update" for item in items),
+        "addons": sum(item.kind == "addon" for item in items),
+        "files": len(holdings),
+        "size": sum(holding.size for holding in holdings),
+        "files_without_title": sum(not holding.package.metas for holding in holdings),
+        "duplicate_size": _spare(items, "duplicate"),
+        "outdated_size": _spare(items, "outdated"),
+    }
+    verified = [holding.verification for holding in holdings if holding.verification is not None]
+    counts["verified"] = len(verified)
+    counts["failed"] = sum(each.failed > 0 for each in verified)
+    return counts
+
+
+def _spare(items: Sequence[Item], mark: str) -> int:
+    """Bytes of files that could go: that hold nothing but what is outdated, or there in another file as well."""
+    alone = [item for item in items if mark in item.marks and len(item.holding.package.metas) == 1]
+    if mark == "outdated":
+        return sum(item.holding.size for item in alone)
+    groups: dict[tuple[int, int, tuple[str, ...]], list[Item]] = {}
+    for item in items:
+        if mark in item.marks:
+            groups.setdefault((item.meta.title_id, item.meta.version, item.content_ids), []).append(item)
+    spare = 0
+    for group in groups.values():
+        sizes = [item.holding.size for item in group if len(item.holding.package.metas) == 1]
+        spare += sum(sizes) - (min(sizes) if len(sizes) == len(group) else 0)
+    return spare
+
+
+def summary_text(titles: Sequence[LibraryTitle], holdings: Sequence[Holding]) -> str:
+    """Return the same in a line."""
+    found = summary(titles, holdings)
+    parts = [plural(found[name], noun) for name, noun in (("bases", "bases"), ("updates", "updates"), ("addons", "add-ons")) if found[name]]
+    kinds = f" ({', '.join(parts)})" if parts else ""
+    text = f"{plural(found['titles'], 'titles')}{kinds} in {plural(found['files'], 'files')}, {size_text(found['size'])}"
+    marks: dict[str, int] = {}
+    for title in titles:
+        for mark in title.marks:
+            marks[mark] = marks.get(mark, 0) + 1
+    said = [f"{marks[mark]} {mark}" for mark in _in_order(set(marks))]
+    if found["files_without_title"]:
+        said.append(f"{plural(found['files_without_title'], 'files')} without a title")
+    spare = found["duplicate_size"] + found["outdated_size"]
+    if spare:
+        said.append(f"{size_text(spare)} in files that could go")
+    if found["verified"]:
+        said.append(f"{found['verified']} verified, {found['failed']} of them failed")
+    return "; ".join([text, *said])
