@@ -44,7 +44,7 @@ class Place:
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Return name, size and time of change (ns) of each file; two equal stamps are of the same contents. -1 for what is gone."""
         rows: list[tuple[str, int, int]] = []
-        for path in self.files:
+        for path in (part for file in self.files for part in parts_listed(file) or [file]):
             try:
                 found = os.stat(path)
             except OSError:

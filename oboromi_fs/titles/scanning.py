@@ -17,6 +17,7 @@ from oboromi_fs.contents import ContentMeta
 from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
 from oboromi_fs.opening import NestedFs, Opener, locate
 from oboromi_fs.paths import addressable, join
+from oboromi_fs.splitparts import parts_listed
 from oboromi_fs.tickets import PERSONALISED, Ticket
 from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Issue, Package
 from oboromi_fs.titles.places import Place, find_places
@@ -34,8 +35,8 @@ _META = (".cnmt.nca", ".cnmt.ncz")
 _LOOSE = (".nca", ".ncz")
 _PARTITIONS = ("secure", "normal")
 """Where a card has titles of the user's. Its update partition is of the system, and large."""
-_MOST_HEADERS = 64
-"""NCAs that are looked into for a content meta, where no name says which is one."""
+_MOST_HEADERS = {"package": 64, "folder": 0x4000, "extracted": 0}
+"""NCAs whose headers are read, where no name says which of them is a Meta NCA."""
 _MOST_TICKETS = 1000
 _FAMILY = 0xFFF
 _UPDATE = 0x800
@@ -165,7 +166,8 @@ class _Looking:
         for path in self.place.files:
             inner = os.path.relpath(path, root).replace(os.sep, "/")
             try:
-                found.append(_File(inner, os.path.getsize(path), os.path.isdir(path)))
+                parts = parts_listed(path) or [path]
+                found.append(_File(inner, sum(map(os.path.getsize, parts)), os.path.isdir(parts[0])))
             except OSError as wrong:
                 self.tell("damaged", path, str(wrong))
         return found
@@ -185,22 +187,29 @@ class _Looking:
         for each in ncas:
             by_id.setdefault(each.stem, each)
         metas = [each for each in ncas if each.name.lower().endswith(_META)]
-        others: dict[str, Nca] = {}
-        if not metas:
-            others = dict(self._opened(nested, ncas[:_MOST_HEADERS]))
-            metas = [each for each in ncas if each.path in others and others[each.path].header.content_type == ContentType.META]
         seen: set[bytes] = set()
-        for each in metas:
-            meta = self._content_meta(nested, each)
-            if meta is not None and meta.data not in seen:
-                seen.add(meta.data)
-                self._add(meta, each, by_id)
+        self._add_all(nested, metas, by_id, seen)
+        others: dict[str, Nca] = {}
+        if not metas or self.place.form == "folder":
+            # A console names its Meta NCAs as all others: which they are stands in their headers.
+            left = [each for each in ncas if each.path not in self._claimed and each not in metas]
+            others = dict(self._opened(nested, left[: _MOST_HEADERS[self.place.form]]))
+            unnamed = [each for each in left if each.path in others and others[each.path].header.content_type == ContentType.META]
+            self._add_all(nested, unnamed, by_id, seen)
+            metas += unnamed
         if not self.metas and others:
             self._without_meta(others, {each.path: each for each in ncas}, itself=itself)
         elif not self.metas and not self.issues:
             self.tell("unknown", self.place.path, "holds no content meta and no NCA: no title is in it")
         elif self.place.form == "folder":
             self._strays(ncas, metas)
+
+    def _add_all(self, nested: NestedFs, metas: Iterable[_File], by_id: dict[str, _File], seen: set[bytes]) -> None:
+        for each in metas:
+            meta = self._content_meta(nested, each)
+            if meta is not None and meta.data not in seen:
+                seen.add(meta.data)
+                self._add(meta, each, by_id)
 
     def _strays(self, ncas: Sequence[_File], metas: Sequence[_File]) -> None:
         told = {each.path for each in self.issues}

@@ -127,6 +127,19 @@ def test_loose_contents_without_content_meta(tmp_path: Path) -> None:
     assert [(issue.kind, issue.path.rpartition("/")[2]) for issue in package.issues] == [("no-meta", "ff" * 16 + ".nca")]
 
 
+def test_meta_ncas_that_are_called_as_all_others(tmp_path: Path) -> None:
+    """As a console keeps them, spread over folders; a package may have them, too."""
+    title = {name.replace(".cnmt.nca", ".nca"): data for name, data in {**forging.base_title(), **forging.update_1()}.items()}
+    (package,) = looked(
+        tmp_path / "a", {f"registered/000000{number:02X}/{name}/00": data for number, (name, data) in enumerate(title.items())}
+    )
+    assert (package.form, told([package])) == ("folder", [])
+    assert {meta.title_id: len(meta.missing) for meta in package.metas} == {ID: 0, UPDATE: 0}
+    assert all(content.path and content.path.startswith("000000") for meta in package.metas for content in meta.contents)
+    (package,) = looked(tmp_path / "b", {"a.nsp": forging.nsp(title)})
+    assert ({meta.title_id for meta in package.metas}, told([package])) == ({ID, UPDATE}, [])
+
+
 @pytest.mark.parametrize("loose", [False, True])
 def test_only_headers_are_read(tmp_path: Path, loose: bool) -> None:  # A parameter of the test.
     """Counted by a storage that says what is asked of it."""
