@@ -27,7 +27,6 @@ VERBS = {
     "cat": ("reading", "the bytes of a file"),
     "find": ("listing", "the paths that match a pattern"),
     "library": ("collecting", "folders of dumps as titles: versions, updates, add-ons, and what is missing or double"),
-    "library": ("collecting", "folders of dumps as titles: versions, updates, add-ons, and what is missing or double"),
     "extract": ("extraction", "write what is below a path into a folder"),
     "verify": ("checking", "check every hash and signature there is"),
     "hash": ("checking", "a digest of every file below a path"),
