@@ -32,6 +32,7 @@ _LONGEST_NUMBER = 0x100
 """Characters of a number: far more than any offset has, zeros in front included."""
 _SHORTEST = 11
 """Characters of the shortest record: an offset, a space, and a byte."""
+_HARMFUL = "a comment inside a patch: yuzu takes it for a record"
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _ID = re.compile(r"@nsobid-([0-9a-f]{0,64})", re.IGNORECASE)
 _VALUE_LINE = re.compile(r"[0-9A-Fa-f]{8}.(.*)", re.DOTALL)
@@ -158,7 +159,7 @@ def _line(reading: _Reading, number: int, line: str, source: str) -> bool:
     if line.startswith("/"):
         reading.comment = line.lstrip("/").strip()
         if reading.enabled and reading.dialect == "yuzu":
-            reading.tell(number, "a comment inside a patch: yuzu takes it for a record")
+            reading.tell(number, _HARMFUL)
         return True
     if not reading.enabled:
         if reading.ended is not None and _VALUE_LINE.match(line) and _value(line[9:], reading.dialect) is not None:
@@ -248,7 +249,7 @@ def _value(value: str, dialect: PchtxtDialect) -> bytes | None:
 
 
 def _hex(value: str) -> bytes | None:
-    end = next((at for at, char in enumerate(value) if char in " /\t"), len(value))
+    end = next((at for at, char in enumerate(value) if char in " /\t\r"), len(value))
     digits = value[:end]
     if not digits or len(digits) % 2 or any(char not in string.hexdigits for char in digits):
         return None
@@ -331,6 +332,10 @@ def tell_differences(data: bytes) -> tuple[str, ...]:
             found.append(f"{tool} takes {other.build_id!r} for the build id")
         elif dialect == "ryujinx" and other.build_id != other.build_id.upper():
             found.append(f"{tool} asks for a build id in upper case")
+        taken = [remark.line for remark in other.remarks if remark.text == _HARMFUL]
+        if taken:
+            more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+            found.append(f"{tool} takes the comment on line {taken[0]}{more} for a record, which writes where no author meant it to")
         found += _unlike(tool, neutral.records, other.records)
     return tuple(found)
 

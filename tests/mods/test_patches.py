@@ -10,17 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oboromi_fs import MemoryStorage
+from oboromi_fs import MemoryFs, MemoryStorage
 from oboromi_fs.builders.nso import build_nso
 from oboromi_fs.errors import CorruptError, OboromiFsError
 from oboromi_fs.executables import Nso
 from oboromi_fs.jobs.patching import PatchFile, make_patch, plan_patches, read_patch
+from oboromi_fs.mods import PROFILES, Game, load
+from oboromi_fs.patches.applying import apply_patch
 from oboromi_fs.patches.buildids import build_problem, name_problem
 from oboromi_fs.patches.ips import encode_ips, parse_ips
 from oboromi_fs.patches.pchtxt import encode_pchtxt, parse_pchtxt
-from oboromi_fs.patches.values import Record
+from oboromi_fs.patches.values import Patch, Record
+from tests.mods.trees import UPPER, installed, tree
 
 if TYPE_CHECKING:
+    from oboromi_fs.patches.buildids import Dialect
+    from oboromi_fs.patches.pchtxt import PchtxtDialect
     from oboromi_fs.protocols import Storage
 
 EXE = Path(__file__).parent.parent.parent / "testdata" / "exe"
@@ -169,3 +174,127 @@ def test_E24_the_worked_example_is_one_patch_in_all_three_forms() -> None:
     assert read_patch(MemoryStorage(text), "a").records == parse_pchtxt(text).records == records
     for wide in (True, False):
         assert parse_ips(MemoryStorage(encode_ips(records, ips32=wide))).records == records
+
+
+TOOLS: tuple[Dialect, ...] = ("neutral", "atmosphere", "yuzu", "ryujinx")
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        # In a target of 16 bytes whose first 4 are a header. None: the whole patch is dropped.
+        (Record(16, b"x"), {"neutral": b"", "atmosphere": None, "yuzu": None, "ryujinx": b""}),
+        (Record(14, b"abcd"), {"neutral": b"ab", "atmosphere": b"ab", "yuzu": None, "ryujinx": b"ab"}),
+        (Record(14, b"z", 9), {"neutral": b"zz", "atmosphere": b"zz", "yuzu": b"zz", "ryujinx": b"zz"}),
+        (Record(2, b"abcd"), {"neutral": b"cd", "atmosphere": b"cd", "yuzu": b"cd", "ryujinx": b""}),
+        (Record(0, b"abcd"), {"neutral": b"", "atmosphere": b"", "yuzu": b"", "ryujinx": b""}),
+    ],
+)
+def test_E21_E22_what_does_not_fit_in_each_tool(record: Record, expected: dict[Dialect, bytes | None]) -> None:
+    good = Record(8, b"!")
+    for dialect in TOOLS:
+        found = apply_patch(Patch("IPS", (good, record)), 16, protected=4, dialect=dialect)
+        wanted = expected[dialect]
+        assert found.dropped == (wanted is None)
+        assert found.remarks != ()
+        assert b"".join(each.part(each.offset, each.end) for each in found.records) == (b"" if wanted is None else b"!" + wanted)
+
+
+EXAMPLE = r"""@nsobid-00112233445566778899AABBCCDDEEFF // id
+#demo
+@flag offset_shift 0x100 // text addresses
+// nop two
+@enabled
+00000010 1F2003D51F2003D5 // tail comment
+
+00000020 "a\n"
+@flag offset_shift 0
+00000200 C0
+// off
+@disabled
+00000000 FFFFFFFF
+@stop
+@enabled
+00000000 EEEEEEEE
+"""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "build", "offsets"),
+    [
+        ("reference", NAME, [0x110, 0x120, 0x200]),
+        ("neutral", NAME, [0x110, 0x120, 0x200]),
+        ("atmosphere", NAME, [0x110, 0x120, 0x200]),
+        ("yuzu", f"{NAME} // id", [0x110]),
+        ("ryujinx", f"{NAME} // id", [0x110]),
+    ],
+)
+def test_E24_the_worked_example_as_each_tool_reads_it(dialect: PchtxtDialect, build: str, offsets: list[int]) -> None:
+    patch = parse_pchtxt(EXAMPLE.encode(), dialect)
+    assert patch.build_id == build
+    assert [record.offset for record in patch.records] == offsets
+    assert patch.records[0].data == bytes.fromhex("1f2003d51f2003d5")
+
+
+def test_E24_the_worked_example_written_as_ips() -> None:
+    records = parse_pchtxt(EXAMPLE.encode()).records
+    wide = "4950533332 00000110 0008 1f2003d51f2003d5 00000120 0003 610a00 00000200 0001 c0 45454f46"
+    classic = "5041544348 000110 0008 1f2003d51f2003d5 000120 0003 610a00 000200 0001 c0 454f46"
+    assert len(bytes.fromhex(wide)) == 39
+    assert encode_ips(records, ips32=True) == bytes.fromhex(wide)
+    assert encode_ips(records) == bytes.fromhex(classic)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # Offset and bytes in the neutral reading, that of yuzu, and that of Ryujinx.
+        ('00000000 "a\\qb"', ([(0, b"aqb\0")], [(0, b"aqb")], [(0, b"a?b\0")])),
+        ('00000000 "a/b"', ([(0, b"a/b\0")], [(0, b"a/b")], [])),
+        ("00000000 01/02", ([(0, b"\1")], [(0, b"\1")], [(0, b"\1")])),
+        ("00000002 02\n00000000 01", ([(2, b"\2"), (0, b"\1")], [(0, b"\1"), (2, b"\2")], [(0, b"\1"), (2, b"\2")])),
+        ("00000000 01\n\n00000001 02", ([(0, b"\1"), (1, b"\2")], [(0, b"\1")], [(0, b"\1")])),
+        ("00000000 01\n# a\n00000001 02", ([(0, b"\1"), (1, b"\2")], [(0, b"\1")], [(0, b"\1"), (1, b"\2")])),
+        ("00000000 01\n@stop\n00000001 02", ([(0, b"\1")], [(0, b"\1")], [(0, b"\1")])),
+        ("@disabled\n00000000 01", ([], [], [])),
+        ("@flag offset_shift 16\n00000000 01", ([(16, b"\1")], [(16, b"\1")], [(16, b"\1")])),
+        ("@little-endian\n00000000 01", ([(0, b"\1")], [(0, b"\1")], [(0, b"\1")])),
+    ],
+)
+def test_E24_lines_that_tools_read_in_ways_of_their_own(lines: str, expected: tuple[list[tuple[int, bytes]], ...]) -> None:
+    text = f"@nsobid-{NAME}\n@enabled\n{lines}".encode()
+    dialects: tuple[PchtxtDialect, ...] = ("neutral", "yuzu", "ryujinx")
+    found = [[(record.offset, record.data) for record in parse_pchtxt(text, dialect).records] for dialect in dialects]
+    assert found == list(expected)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_E23_sets_stack_and_the_later_wins_where_both_write(name: str) -> None:
+    where = {"atmosphere": "atmosphere/exefs_patches/{}", "ryujinx": "mods/exefs_patches/{}", "yuzu": f"load/{UPPER}/{{}}/exefs"}
+    place = where.get(name, "{}/exefs")
+    main = build_nso(TEXT, RO, DATA, module_id=BUILD, compress=True)
+    one, two = encode_ips([Record(0x110, b"one one")]), encode_ips([Record(0x114, b"TWO")])
+    root = tree({f"{place.format('a')}/{NAME}.ips": one, f"{place.format('b')}/{NAME}.ips": two})
+    found = load(root, installed(name, root), Game(exefs=MemoryFs({"main": main})))
+    assert Nso(found.union.storage("exefs/main")).segment("text")[0x10:0x17].tobytes() == b"one TWO"
+
+
+@pytest.mark.parametrize(
+    ("stem", "loads"),
+    [
+        (NAME, ("atmosphere", "yuzu", "ryujinx", "plain")),
+        (NAME + "0000", ("atmosphere", "yuzu", "ryujinx", "plain")),
+        (NAME + "0", ("yuzu", "ryujinx", "plain")),
+        (NAME.lower(), ("atmosphere", "plain")),
+        (NAME[:-2], ()),
+    ],
+)
+@pytest.mark.parametrize("name", PROFILES)
+def test_E19_E20_names_that_find_their_module(stem: str, loads: tuple[str, ...], name: str) -> None:
+    where = {"atmosphere": "atmosphere/exefs_patches/set", "ryujinx": "mods/exefs_patches/set", "yuzu": f"load/{UPPER}/set/exefs"}
+    main = build_nso(TEXT, RO, DATA, module_id=BUILD, compress=True)
+    root = tree({f"{where.get(name, 'set/exefs')}/{stem}.ips": encode_ips([Record(0x110, b"found")])})
+    found = load(root, installed(name, root), Game(exefs=MemoryFs({"main": main})))
+    text = Nso(found.union.storage("exefs/main")).segment("text")[0x10:0x15].tobytes()
+    assert text == (b"found" if name in loads else TEXT[0x10:0x15])
+    assert bool(found.notices) == (name not in loads)

@@ -210,6 +210,9 @@ def test_what_tools_read_otherwise_is_told() -> None:
         "Ryujinx applies records by their offsets: of those that overlap, another may win",
     )
     assert tell_differences(f"{start}00000012 01\n00000010 02\n".encode()) == ()
+    assert tell_differences(f"{start}// two of them\n// and more\n00000010 01\n".encode()) == (
+        "yuzu takes the comment on line 3 and 1 more for a record, which writes where no author meant it to",
+    )
     assert tell_differences(b"@nsobid-ab\n@enabled\n00000010 01") == ("Ryujinx asks for a build id in upper case",)
 
 

@@ -57,6 +57,7 @@ def parse(text: str, dialect: str = "neutral") -> tuple[Record, ...]:
         ("00000000 0a0B", b"\x0a\x0b"),
         ("00000000 0a0B/rest", b"\x0a\x0b"),
         ("00000000x0a0B", b"\x0a\x0b"),
+        ("00000000 0a0B\rrest", b"\x0a\x0b"),
         ('00000000 "q\\"\\t\\\\"', b'q"\t\\\0'),
         ('00000000 "é"', "é\0".encode()),
         ("00000000 0a0", None),
