@@ -10,6 +10,8 @@ from oboromi_fs.storage._source import encrypted_place, fill
 from oboromi_fs.storage.ctr import ctr_crypt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -73,6 +75,14 @@ class AesCtrExStorage(StorageBase):
     def sources(self) -> tuple[Storage, ...]:
         """The encrypted bytes."""
         return (self.parent,)
+
+    def runs(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """Yield first byte, end, and upper half of the counter of each run; None for one that is stored plain."""
+        starts = [min(max(start, self.plain_until), self._size) for start in self._starts.tolist()]
+        for index, generation in enumerate(self._generations):
+            start, stop = starts[index], starts[index + 1]
+            if start < stop:
+                yield start, stop, None if self._plain[index] else self._secure + generation.to_bytes(4, "big")
 
     def _readinto(self, offset: int, target: memoryview) -> None:
         fill(self.parent, offset, target)

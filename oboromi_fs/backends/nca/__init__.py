@@ -10,6 +10,18 @@ from oboromi_fs.backends.nca.archive import Nca
 from oboromi_fs.backends.nca.header import HEADER_SIZE, is_nca, read_header
 from oboromi_fs.backends.nca.metahash import has_metadata_hashes, metadata_tree
 from oboromi_fs.backends.nca.rebuilt import rebuilt_nca
+from oboromi_fs.backends.nca.runs import CryptRun, crypt_runs
 from oboromi_fs.backends.nca.section import NcaSection
 
-__all__ = ["HEADER_SIZE", "Nca", "NcaSection", "has_metadata_hashes", "is_nca", "metadata_tree", "read_header", "rebuilt_nca"]
+__all__ = [
+    "HEADER_SIZE",
+    "CryptRun",
+    "Nca",
+    "NcaSection",
+    "crypt_runs",
+    "has_metadata_hashes",
+    "is_nca",
+    "metadata_tree",
+    "read_header",
+    "rebuilt_nca",
+]

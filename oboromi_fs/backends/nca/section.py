@@ -211,16 +211,17 @@ class NcaSection:
             return patched(self, self._patch_body(key))
         header = self.header
         upper = header.secure_value.to_bytes(4, "big") + header.generation.to_bytes(4, "big")
-        return AesCtrStorage(self._body(key), key, upper, self.start, plain_until=self._plain_until())
+        return AesCtrStorage(self._body(key), key, upper, self.start, plain_until=self.plain_until)
 
     def _body(self, key: bytes) -> Storage:
         """The section as it is stored, what was thinned out filled with zeros."""
         return sparse_body(self, key) if self.is_sparse else self.raw
 
     def _patch_body(self, key: bytes) -> Storage:
-        return patched_body(self, self._body(key), key, plain_until=self._plain_until())
+        return patched_body(self, self._body(key), key, plain_until=self.plain_until)
 
-    def _plain_until(self) -> int:
+    @property
+    def plain_until(self) -> int:
         """Where the encryption begins: behind the hash layers, in the variants that leave these plain."""
         if self.header.encryption not in (Encryption.AES_CTR_SKIP_LAYER_HASH, Encryption.AES_CTR_EX_SKIP_LAYER_HASH):
             return 0
