@@ -279,7 +279,7 @@ class Finder:
         if entry.kind == "directory":
             self.tell("kind", full, "is a folder, and files of cheats are looked for", mod)
         elif problem is not None:
-            self.tell(problem[0], full, problem[1], mod)
+            self.tell(problem[0], full, problem[1] + (habits.case_hint if problem[0] == "case" else ""), mod)
         else:
             return True
         return False
