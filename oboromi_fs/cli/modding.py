@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from oboromi_fs.cli.session import Session
     from oboromi_fs.jobs.modroot import ModRoot
     from oboromi_fs.mods.cheatfiles import CheatFile
+    from oboromi_fs.mods.game import Game
     from oboromi_fs.mods.surveying import Row, Surveyed
     from oboromi_fs.mods.values import Installed, Notice, ProfileName
 
@@ -74,10 +75,13 @@ def run_mods(session: Session, options: argparse.Namespace) -> int:
     for fs in root.opened:
         session.keep(fs)
     title = said if said is not None else root.title_id
+    game = _opened(session)
+    if title is None and game is not None and game[1] in _titles(root):
+        title = game[1]
     profiles = tuple(options.profiles) or (PROFILES if options.compare else ())
     surveyed = survey(root.fs, profiles, title_id=title, disabled=options.disable)
     builds: Builds = {}
-    found, cheats = with_cheats(root.fs, _laid(session, root, surveyed, builds), builds)
+    found, cheats = with_cheats(root.fs, _laid(session, root, surveyed, game, builds), builds)
     mods = any(installed.mods for each in found for installed in each.found.values())
     if wants_document(session, options):
         document(session, options, [documented(each, cheats) for each in found])
@@ -90,6 +94,11 @@ def run_mods(session: Session, options: argparse.Namespace) -> int:
     return DONE if mods else NO
 
 
+def _titles(root: ModRoot) -> list[int]:
+    """The titles that any tool finds mods for."""
+    return sorted({title for name in PROFILES for title in profile(name).titles(root.fs)})
+
+
 def _remark(
     session: Session, options: argparse.Namespace, root: ModRoot, found: Sequence[Surveyed], *, title: int | None, mods: bool
 ) -> None:
@@ -100,7 +109,7 @@ def _remark(
         names = (mod.name for each in found for installed in each.found.values() for mod in reversed(installed.mods))
         console.warn(unknown_text(unknown, names))
     if not mods:
-        titles = sorted({each for name in PROFILES for each in profile(name).titles(root.fs)} - {title}) if title is not None else []
+        titles = [each for each in _titles(root) if each != title] if title is not None else []
         there = f"; there are mods for {listed(f'{each:016x}' for each in titles)}" if titles else ""
         level = "" if there or found else wrong_level(root)
         wanted = f" for {title:016x}" if title is not None else ""
@@ -112,20 +121,31 @@ def _remark(
             console.note(f"this is one mod of {name.lower()}, looked at alone; {around} shows it among the others")
 
 
-def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed], builds: Builds) -> list[Surveyed]:
-    """What was found, with what shows when mods are laid over the game; and the builds that are loaded."""
-    found = [each._replace(found={name: _held(root, one) for name, one in each.found.items()}) for each in found]
-    if session.base is None or not found:
-        return found
-    from oboromi_fs.jobs.modstack import open_game, other_title, title_of_game
-    from oboromi_fs.mods.cheatfiles import main_build
-    from oboromi_fs.mods.lettercase import other_case
-    from oboromi_fs.mods.loadout import load
+def _opened(session: Session) -> tuple[Game, int | None] | None:
+    """The game, and the title that it is, if that is known; None where none is given."""
+    if session.base is None:
+        return None
+    from oboromi_fs.jobs.modstack import open_game, title_of_game
 
     game, opened = open_game(session.base, session.opener())
     for fs in opened:
         session.keep(fs)
-    game_title = title_of_game(session.base, session.opener(), game)
+    return game, title_of_game(session.base, session.opener(), game)
+
+
+def _laid(
+    session: Session, root: ModRoot, found: Sequence[Surveyed], opened: tuple[Game, int | None] | None, builds: Builds
+) -> list[Surveyed]:
+    """What was found, with what shows when mods are laid over the game; and the builds that are loaded."""
+    found = [each._replace(found={name: _held(root, one) for name, one in each.found.items()}) for each in found]
+    if opened is None or session.base is None:
+        return found
+    from oboromi_fs.jobs.modstack import other_title
+    from oboromi_fs.mods.cheatfiles import main_build
+    from oboromi_fs.mods.lettercase import other_case
+    from oboromi_fs.mods.loadout import load
+
+    game, game_title = opened
     laid: list[Surveyed] = []
     for surveyed in found:
         made: dict[ProfileName, Installed] = {}
@@ -237,7 +257,7 @@ def _compare_all(session: Session, found: Sequence[Surveyed], cheats: Cheats) ->
     moved: set[ProfileName] = set()
     tables = [compared(surveyed, cheats) for surveyed in found]
     by_path = [{row.path: row for row in rows} for rows in tables[1:]]
-    common = {row.path: row for row in tables[0] if by_path and all(rows.get(row.path) == row for rows in by_path)}
+    common = {row.path: row for row in (tables[0] if by_path else ()) if all(rows.get(row.path) == row for rows in by_path)}
     if common:
         _compare(session, "every title", list(found[0].found), list(common.values()))
     for surveyed, rows in zip(found, tables, strict=True):
