@@ -162,6 +162,8 @@ def test_verbs_that_are_not_there_yet_are_not_promised() -> None:
         "overlay",
         "mods",
         "patch",
+        "title",
+        "library",
         "demo",
     }
     assert oboromi("pack", "x").code == 2

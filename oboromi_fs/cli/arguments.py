@@ -27,6 +27,7 @@ VERBS = {
     "cat": ("reading", "the bytes of a file"),
     "find": ("listing", "the paths that match a pattern"),
     "library": ("collecting", "folders of dumps as titles: versions, updates, add-ons, and what is missing or double"),
+    "title": ("title", "a base, its update, add-on content and mods as one file system"),
     "extract": ("extraction", "write what is below a path into a folder"),
     "verify": ("checking", "check every hash and signature there is"),
     "hash": ("checking", "a digest of every file below a path"),
@@ -39,7 +40,7 @@ VERBS = {
 }
 """Verb -> its module in this package, and what it does."""
 
-GROUPS = ("overlay",)
+GROUPS = ("overlay", "title")
 """Verbs that have verbs of their own, which are in the VERBS of their package."""
 
 _SEVERAL = ("extract", "find", "keys", "library", "patch", "verify")

@@ -65,6 +65,7 @@ class Chosen:
         update: The update, None where there is none or the base is asked for.
         addons: Add-on content, by id; of each id the newest.
         issues: What contradicts, and what is missing.
+        versions: All that could be taken, of updates and of the base, in order.
     """
 
     application_id: int
@@ -72,6 +73,7 @@ class Chosen:
     update: FoundMeta | None
     addons: tuple[AddOn, ...]
     issues: tuple[Issue, ...]
+    versions: tuple[int, ...] = ()
 
     @property
     def version(self) -> int:
@@ -136,11 +138,11 @@ def choose(family: Family, version: int | None = None) -> Chosen:
     base = _best(family.bases, issues, "two-bases")
     updates = {each: _best([meta for meta in family.updates if meta.version == each], issues, "double") for each in _versions(family)}
     update = updates[max(updates)] if updates else None
+    versions = tuple(sorted({*updates, *([base.version] if base is not None else [])}))
     if version is not None:
         update = updates.get(version)
-        if update is None and (base is None or base.version != version):
-            known = sorted({*updates, *([base.version] if base is not None else [])})
-            problem = f"there is no version {version} of it: there are {', '.join(map(str, known)) or 'none'}"
+        if version not in versions:
+            problem = f"there is no version {version} of it: there are {', '.join(map(str, versions)) or 'none'}"
             raise FormatError(problem, what=f"title {family.application_id:016x}")
     if update is not None and base is None:
         issues.append(Issue("no-base", update.where, f"{update.label} is an update, and its base is not there", update.title_id))
@@ -152,7 +154,7 @@ def choose(family: Family, version: int | None = None) -> Chosen:
         elif meta.required_application_version > chosen.version:
             text = f"{meta.label} needs version {meta.required_application_version} of its title, this is {chosen.version}"
             issues.append(Issue("version", meta.where, text, meta.title_id))
-    return Chosen(family.application_id, base, update, addons, tuple(issues))
+    return Chosen(family.application_id, base, update, addons, tuple(issues), versions)
 
 
 def _versions(family: Family) -> list[int]:

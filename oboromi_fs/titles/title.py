@@ -65,6 +65,8 @@ class Title(FileSystemBase):
         title_id: Of the application.
         base: Where the base is, None without one.
         update: The same for the update that is taken.
+        version: Of the update, or of the base.
+        versions: All that could be taken, in order.
         addons: Ids of the add-on content that is there.
         programs: Program indices, in order.
         union: The file system as the union it is, which explains who provides a path.
@@ -82,6 +84,7 @@ class Title(FileSystemBase):
         self.base: FoundMeta | None = chosen.base
         self.update: FoundMeta | None = chosen.update
         self.version = chosen.version
+        self.versions = chosen.versions
         self.loadouts: dict[int, Loadout] = {}
         self._mods = _Mods(mods, profile)
         self._contents = contents
@@ -328,6 +331,7 @@ def open_title(
     version: int | None = None,
     mods: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
     profile: str | None = None,
+    opener: Opener | None = None,
 ) -> Title:
     """Open a title from any mix of files and folders: packages, cards, loose NCAs, extracted folders, and mods.
 
@@ -341,6 +345,7 @@ def open_title(
         mods: Folders that mods are kept in, the weakest first, or one. None looks for folders of the title's id where tools keep mods, in
             those of ``paths`` that are folders.
         profile: Which tool's rules mods are found and layered by, see :mod:`oboromi_fs.mods`; ``plain`` by default.
+        opener: Use this one, and its keys, to open containers.
 
     Raises:
         EntryNotFoundError: A path that does not exist.
@@ -353,12 +358,12 @@ def open_title(
         (<Title 0100abcdef000000 v65536>, b'hello\\n', ['control', 'exefs', 'legal', 'logo', 'manual', 'romfs'])
     """
     given = _listed(paths)
-    opener = Opener(keys)
-    packages = [look_into(place, opener) for place in find_places(given)]
+    opening = opener if opener is not None else Opener(keys)
+    packages = [look_into(place, opening) for place in find_places(given)]
     found = families(meta for package in packages for meta in package.metas if not meta.is_system)
     told = [issue for package in packages for issue in package.issues]
     if not found:
-        _nothing(told, opener, given)
+        _nothing(told, opening, given)
     family = family_of(found, title_id, ", ".join(given))
     issues = [issue for issue in told if issue.title_id is None or issue.title_id & ~_FAMILY == family.application_id & ~_FAMILY]
     issues += ticket_issues(packages)
@@ -369,7 +374,7 @@ def open_title(
             text = f"belongs to another title than {family.application_id:016x}"
             issues += [Issue("other-title", meta.where, f"{meta.label} {text}", meta.title_id) for meta in every]
     roots = _mod_roots(given, mods, chosen, profile or "plain")
-    contents = Contents(opener, packages)
+    contents = Contents(opening, packages)
     try:
         return Title(chosen, contents, mods=roots, profile=profile or "plain", issues=issues)
     except BaseException:
