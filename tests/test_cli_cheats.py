@@ -39,6 +39,7 @@ def test_cheats_are_listed_with_what_the_console_does_with_them() -> None:
         }
     )
     found = oboromi("mods", "sd")
+    fat = " (a FAT or exFAT card finds it all the same)"
     refusal = "cheats: line 2: 'o' is neither a name in brackets nor a word of 8 hexadecimal digits"
     assert found.code == 0
     assert found.lines == [
@@ -50,7 +51,7 @@ def test_cheats_are_listed_with_what_the_console_does_with_them() -> None:
         "        │   ├── Lives: on",
         "        │   ├── Part two: a heading, without code",
         "        │   └── Time: off",
-        f"        ├── ignored {CHEATS}/{OTHER}.txt: '{OTHER.lower()}.txt' is asked for, in lower case (a FAT or exFAT card finds it all the same)",
+        f"        ├── ignored {CHEATS}/{OTHER}.txt: '{OTHER.lower()}.txt' is asked for, in lower case{fat}",
         f"        ├── ignored {CHEATS}/notes.txt: a file of cheats is called by the first 16 digits of a build id, .txt",
         f"        └── ignored {CHEATS}/{OTHER.lower()[:-1]}b.txt: {refusal}",
     ]
