@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oboromi_fs import MemoryFs
+from oboromi_fs import MemoryFs, mods
 from oboromi_fs.errors import CorruptError
 from oboromi_fs.mods.cheatcodes import instructions
 from oboromi_fs.mods.cheatfiles import FoundCheats, find_cheats
@@ -348,3 +348,8 @@ def test_all_tools_read_a_tidy_file_alike(cheats: list[tuple[str, list[int]]]) -
     text = "".join(f"[{name}]\n{' '.join(f'{word:08X}' for word in code)}\n\n" for name, code in cheats)
     for dialect in PROFILES:
         assert [(cheat.name, list(cheat.words)) for cheat in parse_cheats(text.encode(), dialect)] == cheats
+
+
+def test_cheats_are_found_from_the_package() -> None:
+    assert {"Cheat", "CheatFile", "FoundCheats", "find_cheats", "parse_cheats"} <= set(mods.__all__) <= set(dir(mods))
+    assert (mods.find_cheats, mods.parse_cheats, mods.Cheat) == (find_cheats, parse_cheats, Cheat)
