@@ -116,3 +116,24 @@ def test_field_types(kind: str, code: str) -> None:
 def test_other_field_types_are_refused(kind: str) -> None:
     with pytest.raises(TypeError, match="no field type"):
         Table("wrong", (("field", kind),))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_what_is_read_at_once_is_what_construct_reads_field_by_field(layout: Layout[Any]) -> None:
+    data = random.Random(layout.name).randbytes(layout.size)
+    for each in (data, bytes(layout.size), b"\xff" * layout.size, memoryview(data + b"more")):
+        try:
+            slowly = layout.parse_slowly(each)
+        except Exception as wrong:  # noqa: BLE001  # Whatever it is, it must be the same.
+            with pytest.raises(type(wrong)):
+                layout.parse(each)
+        else:
+            assert layout.parse(each) == slowly
+            assert list(map(type, _leaves(layout.parse(each)))) == list(map(type, _leaves(slowly)))
+    assert any(each._unpack is not None for each in LAYOUTS)
+
+
+def _leaves(value: Any) -> list[Any]:
+    if dataclasses.is_dataclass(value):
+        return [leaf for each in dataclasses.fields(value) for leaf in _leaves(getattr(value, each.name))]
+    return [leaf for each in value for leaf in _leaves(each)] if isinstance(value, tuple) else [value]
