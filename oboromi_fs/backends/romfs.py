@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from oboromi_formats.romfs import NONE, ROMFS_HEADER, ROMFS_HEADER_NCA0, path_hash
 from oboromi_fs._decode import decode, error
-from oboromi_fs.base import FileSystemBase
+from oboromi_fs.base import FileSystemBase, StorageBase
 from oboromi_fs.errors import (
     CorruptError,
     EntryNotFoundError,
@@ -131,7 +131,7 @@ class RomFs(FileSystemBase):
 
     def __init__(self, source: Storage | str | os.PathLike[str]) -> None:
         owned: list[File] = []
-        if isinstance(source, Storage):
+        if isinstance(source, StorageBase | Storage):
             storage: Storage = source
         else:
             storage = File.open(source)

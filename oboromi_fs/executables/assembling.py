@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from oboromi_fs._decode import error
-from oboromi_fs.base import MemoryStorage
+from oboromi_fs.base import MemoryStorage, StorageBase
 from oboromi_fs.errors import FormatError
 from oboromi_fs.executables.segment import aligned
 from oboromi_fs.protocols import Storage
@@ -24,7 +24,7 @@ MODULE_ID_SIZE = 0x20
 
 def as_storage(source: SourceType, name: str) -> Storage:
     """Return a storage as it is, and any other buffer as a storage called ``name``."""
-    return source if isinstance(source, Storage) else MemoryStorage(source, name)
+    return source if isinstance(source, StorageBase | Storage) else MemoryStorage(source, name)
 
 
 def module_id_field(module_id: bytes, what: str) -> bytes:

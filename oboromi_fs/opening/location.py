@@ -160,7 +160,7 @@ def open_fs(
         b'hello\\n'
     """
     opener = Opener(keys, access=access, base=base, sd_path=sd_path)
-    if isinstance(path, Storage) and not isinstance(path, str | bytes):
+    if not isinstance(path, str | bytes | os.PathLike):
         container = opener.container(path)
         if container is None:
             raise NotThisFormatError("none of the known containers", what="storage")
