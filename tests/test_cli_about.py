@@ -19,7 +19,7 @@ def by_path(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_a_package() -> None:
-    document = oboromi("info", "--json", NSP, *KEYS).json
+    document = oboromi("info", "--json", "--language", "en", NSP, *KEYS).json
     assert {name: document[name] for name in ("path", "kind", "size", "format", "entry_count")} == {
         "path": NSP,
         "kind": "nsp",
@@ -37,6 +37,7 @@ def test_a_package() -> None:
             "name": "Fake Game ゲーム",
             "publisher": "Nobody & Söhne",
             "display_version": "1.2.3",
+            "language": "AmericanEnglish",
         }
     ]
     nodes = by_path(document)
@@ -81,6 +82,16 @@ def test_a_package_as_text() -> None:
     assert lines[at + 1 :] == [
         "    ├── title 0100abcdef000000, download, SDK 0.12.17.0, NCA3",
         "    ├── key generation 0 (firmware 1.0.0), application key area",
+        "    ├── program 0100abcdef000000, fakeapp, version 0, 64-bit, address space 36Bit, memory pool Application",
+        "    ├── main thread: priority 44, core 0, stack 1.0 MiB",
+        "    ├── file access: ApplicationInfo, Debug",
+        "    ├── services: 5 used: acc:u0, fsp-srv, hid, sm:, vi:u",
+        "    ├── services it hosts: fake:*",
+        (
+            "    ├── kernel: 5 system calls, priorities 28 to 59, cores 0 to 2, kernel 6.0, 512 handles, 2 mappings of physical memory,"
+            " 1 interrupt, allow debug"
+        ),
+        "    ├── module main: build id 4E795564D8F92ABE10ED05873AF2404E08C6D76A, 76.0 KiB in memory",
         "    ├── exefs  PFS0, SHA-256 hashes, AES-CTR, at 0xc00, 7.0 KiB",
         "    ├── romfs  RomFS, IVFC hashes, AES-CTR, at 0x2800, 128.0 KiB",
         "    └── logo  PFS0, SHA-256 hashes, not encrypted, at 0x22800, 6.5 KiB",
@@ -94,7 +105,7 @@ def test_title_key_crypto_and_tickets() -> None:
     document = oboromi("info", "--json", DATA / "nsp" / "tk_g2.nsp", *KEYS).json
     ticket = by_path(document)["0100abcdef0000000000000000000002.tik"]
     assert (ticket["kind"], ticket["title_key"], ticket["rights_id"]) == ("ticket", "common", "0100abcdef0000000000000000000002")
-    assert by_path(document)["0100abcdef0000000000000000000002.cert"]["kind"] == "file"
+    assert by_path(document)["0100abcdef0000000000000000000002.cert"]["kind"] == "certificates"
 
 
 def test_a_card() -> None:

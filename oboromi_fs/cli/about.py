@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from oboromi_fs.cli.about_files import KINDS, file_lines
 from oboromi_fs.cli.console import plural, printable, size_text
 from oboromi_fs.cli.drawing import Branch, draw
-from oboromi_fs.cli.failures import DONE
+from oboromi_fs.cli.failures import DONE, UsageError
 from oboromi_fs.jobs.describe import describe, firmware_text, nodes
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ _KINDS = {
     "pfs0": "PFS0 archive",
     "romfs": "RomFS image",
     "section": "section",
-    "ticket": "ticket",
     "xci": "XCI game card image",
     "zip": "ZIP archive",
+    **KINDS,
 }
 _WORDS = {
     "aes_ctr": "AES-CTR",
@@ -52,16 +53,19 @@ _FLAGS = ("auto boot", "history erase", "repair tool", "update to China", "updat
 def info_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``info`` takes."""
     parser.description = (
-        "What a path is: containers, titles and versions, NCAs with their keys and crypto, sections with their hashes and sizes.\n"
+        "What a path is: containers, titles and versions, NCAs with their keys and crypto, sections with their hashes and sizes;\n"
+        "programs with what they ask for and their modules; metadata and executables, in a container or by themselves.\n"
+        "Names of titles are in your language if there is one in it: by --language, or the locale. With -v nothing is shortened.\n"
         "Keys that are missing are named where they are needed; exit code 4 only if without them nothing can be told."
     )
     parser.add_argument("path", metavar="PATH")
+    parser.add_argument("--language", metavar="NAME", help="language of names: Japanese, ja, pt-BR ... (default: the locale's)")
 
 
 def run_info(session: Session, options: argparse.Namespace) -> int:
     """Describe a path."""
     place = session.locate(options.path)
-    description = describe(place)
+    description = describe(place, _languages(options.language))
     if session.json:
         session.console.json(description)
     else:
@@ -72,6 +76,18 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
     if names:
         session.console.warn(f"without {', '.join(sorted(names))} not all can be told: {session.where_keys()}")
     return DONE
+
+
+def _languages(name: str | None) -> tuple[int, ...]:
+    from oboromi_fs.metadata.languages import languages_of, languages_of_environment
+    from oboromi_fs.metadata.titles import LANGUAGES
+
+    if name is None:
+        return languages_of_environment()
+    found = languages_of(name)
+    if not found:
+        raise UsageError(f"--language takes one of {', '.join(LANGUAGES)}, or a code such as en, ja or pt-BR, not {name!r}")
+    return found
 
 
 def _branch(console: Console, node: dict[str, Any], above: str = "") -> Branch:
@@ -115,8 +131,6 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
             yield _compression(node["ncz"])
     elif kind == "xci":
         yield from _card(node)
-    elif kind == "ticket":
-        yield f"{node['title_key']} title key of {node['rights_id']}"
     elif kind == "section":
         layers = [name for name in ("patch", "sparse", "compressed") if node[name]]
         if layers:
@@ -125,6 +139,7 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
         yield _packing(node)
     elif kind == "folder" and node["other_files"] + node["folders"]:
         yield f"{plural(node['other_files'], 'other files')}, {plural(node['folders'], 'folders')}"
+    yield from file_lines(node, verbose=bool(console.verbose))
     for key in node.get("keys", ()):
         if key["status"] == "missing":
             yield console.paint(f"missing key: {key['name']}{' (optional)' if key['optional'] else ''}", "doubt")

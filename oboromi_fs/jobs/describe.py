@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nca import Nca, NcaSection
+from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs, method_name
 from oboromi_fs.errors import MissingKeyError, OboromiFsError
 from oboromi_fs.jobs.describe_card import card_facts, firmware_text
+from oboromi_fs.jobs.describe_contents import file_facts, nca_contents
 from oboromi_fs.jobs.describe_nca import Description, key_facts, nca_facts, section_facts
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.paths import join, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from oboromi_fs.keys import KeySet
     from oboromi_fs.opening import Location
@@ -35,11 +37,12 @@ _MAX_DEPTH = 4
 """Containers in containers in a folder; deeper ones are listed as files."""
 
 
-def describe(place: Location) -> Description:
+def describe(place: Location, languages: Sequence[int] = ()) -> Description:
     """Tell what a place is.
 
     Args:
         place: From :func:`oboromi_fs.opening.locate`.
+        languages: Numbers of the languages that titles are told in if they have them, the best first.
 
     Returns:
         The description; see the module.
@@ -48,7 +51,7 @@ def describe(place: Location) -> Description:
         MissingKeyError: It is an NCA, and without ``header_key`` nothing at all can be told.
         FormatError: It is a container, and cannot be opened.
     """
-    return _Describer(place).top()
+    return _Describer(place, languages).top()
 
 
 def nodes(description: Description) -> Iterator[Description]:
@@ -61,11 +64,14 @@ def nodes(description: Description) -> Iterator[Description]:
 
 
 class _Describer:
-    def __init__(self, place: Location) -> None:
+    def __init__(self, place: Location, languages: Sequence[int]) -> None:
         self.place = place
+        self.languages = languages
         self.nested = place.fs
         self.keys: KeySet = place.fs.keys
         self.nodes = 0
+        self.programs = True
+        """Whether to look into programs: not into those of a whole folder."""
 
     def top(self) -> Description:
         path = self.place.path
@@ -77,7 +83,7 @@ class _Describer:
             if entered is not None:
                 self._container(node, entered, path, "", fs, 0)
             else:
-                self._plain(node, split(path)[1], self.nested.storage(path))
+                self._plain(node, split(path.rstrip("/"))[1], self.nested.storage(path), top=True)
             return node
         node = self._node(self.place.display, "directory", 0)
         if isinstance(fs, Nca) and inner:
@@ -85,6 +91,7 @@ class _Describer:
             node["path"] = self.place.display
         elif isinstance(fs, HostFs):
             node["kind"] = "folder"
+            self.programs = False
             self._members(node, fs, inner, path, "", 0)
         elif isinstance(fs, XciArchive) and inner:
             node["kind"] = "partition"
@@ -113,6 +120,10 @@ class _Describer:
             self._titles(node, [(fs, "", prefix)])
         elif isinstance(fs, Nca):
             self._nca(node, fs, prefix, outer, split(path)[0])
+            if self.programs:
+                node |= nca_contents(fs, self.languages, top=not prefix)
+        elif isinstance(fs, NroArchive):
+            self._nro(node, fs, prefix)
         elif isinstance(fs, RomFs):
             node["kind"] = "romfs"
             node |= _counted(fs, "") if not prefix else {}
@@ -192,15 +203,26 @@ class _Describer:
 
     # Others
 
-    def _plain(self, node: Description, name: str, storage: Storage) -> None:
-        if not name.lower().endswith(".tik"):
-            return
-        from oboromi_fs.tickets import Ticket
+    def _nro(self, node: Description, program: NroArchive, prefix: str) -> None:
+        from oboromi_fs.jobs.describe_executables import nro_facts
 
-        ticket = Ticket.read(storage)
-        node["kind"] = "ticket"
-        node["rights_id"] = ticket.rights_id.hex()
-        node["title_key"] = "personal" if ticket.body.key_type else "common"
+        node |= nro_facts(program.nro, deep=not prefix)
+        node.pop("problems", None)  # The archive has them, too.
+        children: list[Description] = []
+        for entry in program.read_dir(""):
+            child = self._node(join(prefix, entry.name), "file", entry.size)
+            try:
+                self._plain(child, entry.name, program.storage(entry.name))
+                if entry.name == "romfs":
+                    child |= {"kind": "romfs", **_counted(RomFs(program.storage(entry.name)), "")}
+            except OboromiFsError as wrong:
+                child["problems"] = [str(wrong)]
+            children.append(child)
+        node["children"] = children
+
+    def _plain(self, node: Description, name: str, storage: Storage, *, top: bool = False) -> None:
+        """Add what is known of a file that is no container: of metadata, executables and icons."""
+        node |= file_facts(name, storage, self.languages, top=top)
 
     def _titles(self, node: Description, archives: list[tuple[FileSystem, str, str]]) -> None:
         """Add what the content metas in some archives say; ``archives``: a file system, a directory in it, its path in the result."""
@@ -214,7 +236,7 @@ class _Describer:
             return
         from oboromi_fs.jobs.titles import titles_of
 
-        titles, problems = titles_of(self.nested, metas)
+        titles, problems = titles_of(self.nested, metas, self.languages)
         node["titles"] = titles
         if problems:
             node["problems"] = node.get("problems", []) + problems

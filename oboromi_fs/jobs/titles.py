@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["titles_of"]
 
 
-def titles_of(nested: NestedFs, metas: Sequence[tuple[FileSystem, str, str]]) -> tuple[list[dict[str, Any]], list[str]]:
+def titles_of(
+    nested: NestedFs, metas: Sequence[tuple[FileSystem, str, str]], languages: Sequence[int] = ()
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Read the titles that Meta NCAs describe.
 
     Args:
         nested: What opens them.
         metas: For each an archive, a directory in it and the name of the Meta NCA.
+        languages: Preferred languages of names, the best first.
 
     Returns:
         A description of each title; and what is damaged, in words. Titles that need a key that is absent are passed over.
@@ -52,11 +55,11 @@ def titles_of(nested: NestedFs, metas: Sequence[tuple[FileSystem, str, str]]) ->
         if meta.data in seen:
             continue
         seen.add(meta.data)
-        titles.append(_title(nested, fs, directory, meta))
+        titles.append(_title(nested, fs, directory, meta, languages))
     return titles, problems
 
 
-def _title(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta) -> dict[str, Any]:
+def _title(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta, languages: Sequence[int]) -> dict[str, Any]:
     header = meta.header
     title: dict[str, Any] = {
         "title_id": f"{header.title_id:016x}",
@@ -71,14 +74,19 @@ def _title(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta) 
     if needs is not None:
         title["required_system_version"] = needs
     try:
-        strings = _strings(nested, fs, directory, meta)
+        strings = _strings(nested, fs, directory, meta, languages)
     except MissingKeyError:
         pass
     except OboromiFsError as wrong:
         title["problem"] = str(wrong)
     else:
         if strings is not None:
-            title |= {"name": strings.name, "publisher": strings.publisher, "display_version": strings.version}
+            title |= {
+                "name": strings.name,
+                "publisher": strings.publisher,
+                "display_version": strings.version,
+                "language": strings.language,
+            }
     return title
 
 
@@ -91,7 +99,7 @@ def _nca_of(fs: FileSystem, directory: str, content_id: bytes) -> tuple[str, Sto
     return None
 
 
-def _strings(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta) -> TitleStrings | None:
+def _strings(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta, languages: Sequence[int]) -> TitleStrings | None:
     for record in meta.records:
         if record.type != RecordType.CONTROL:
             continue
@@ -102,5 +110,5 @@ def _strings(nested: NestedFs, fs: FileSystem, directory: str, meta: ContentMeta
         nca = nested.opener.container(storage, name, tickets=nested.tickets_of(fs, directory))
         if isinstance(nca, Nca) and nca.sections:
             control = RomFs(next(iter(nca.sections.values())).image())
-            return title_strings(control.storage("control.nacp"))
+            return title_strings(control.storage("control.nacp"), languages)
     return None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from oboromi_fs.metadata.keypath import Plain
     from oboromi_fs.protocols import Storage
 
-__all__ = ["Cnmt", "Content", "MetaReference"]
+__all__ = ["SYSTEM_TYPES", "Cnmt", "Content", "MetaReference"]
 
 MOST_BYTES = 1 << 26
 """More than all records and extended data that were ever seen."""
@@ -240,9 +240,10 @@ class Cnmt:
 
 
 _COUNTS = ("extended_header_size", "content_count", "meta_count")
-_SYSTEM_TYPES = range(MetaType.SYSTEM_PROGRAM, MetaType.BOOT_IMAGE_PACKAGE_SAFE + 1)
+SYSTEM_TYPES = range(MetaType.SYSTEM_PROGRAM, MetaType.BOOT_IMAGE_PACKAGE_SAFE + 1)
+"""Types whose versions are those of the system."""
 
 
 def _version(kind: int, version: int) -> Plain:
     """A title's version as text says it: titles of the system have the system's versions."""
-    return SystemVersion().plain(version) if kind in _SYSTEM_TYPES else version
+    return SystemVersion().plain(version) if kind in SYSTEM_TYPES else version
