@@ -152,7 +152,7 @@ def test_split(game: Path, tmp_path: Path) -> None:
     [
         (["romfs", DATA], "-o OUT"),
         (["zip", DATA, "-o", "x"], "invalid choice"),
-        (["romfs", DATA, "-o", "x", "--padding", "table"], "--padding is for pfs0, nsp, not for romfs"),
+        (["romfs", DATA, "-o", "x", "--padding", "table"], "--padding is for pfs0, nsp, nsz, not for romfs"),
         (["nsp", DATA, "-o", "x", "--like", NSP, "--padding", "table"], "no effect with --like"),
         (["nsp", DATA, "-o", "x", "--title-id", "12"], "--title-id takes 16 hexadecimal digits"),
         (["nsp", DATA, "-o", "x", "--title-key", "zz"], "--title-key takes 32 hexadecimal digits"),

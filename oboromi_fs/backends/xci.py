@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from oboromi_formats.gamecard import CARD_HEADER, CARD_INFO, CardInfo
 from oboromi_fs._decode import decode, decode_bytes, error
 from oboromi_fs._extents import HFS0, PartitionArchive, opened
 from oboromi_fs.base import FileSystemBase, extents_of
-from oboromi_fs.errors import CorruptError, EntryNotFoundError, IsADirectoryEntryError, NotADirectoryEntryError, NotThisFormatError
+from oboromi_fs.errors import (
+    CorruptError,
+    EntryNotFoundError,
+    IsADirectoryEntryError,
+    NotADirectoryEntryError,
+    NotThisFormatError,
+    OboromiFsError,
+)
 from oboromi_fs.paths import addressable, normalise
 from oboromi_fs.protocols import DirEntry, Extent, Metadata, PathType, Storage
 
@@ -102,6 +110,15 @@ class XciArchive(FileSystemBase):
 
         plain = AES.new(key, AES.MODE_CBC, iv=self.header.iv[::-1]).decrypt(self.header.encrypted_info)
         return decode_bytes(CARD_INFO, plain)
+
+    @property
+    def holds_compressed(self) -> bool:
+        """Whether a member is called like a compressed NCA: then this is an XCZ, which has the card header of the card it was made from."""
+        for name in self.partitions:
+            with suppress(OboromiFsError):
+                if any(member.lower().endswith(".ncz") for member in self.partition(name).members):
+                    return True
+        return False
 
     def root_hash_matches(self) -> tuple[bool, int]:
         """Check the root header against the hash in the card header.

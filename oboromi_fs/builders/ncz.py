@@ -10,7 +10,7 @@ import os
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oboromi_formats.nca import Encryption
 from oboromi_formats.ncz import (
@@ -25,7 +25,6 @@ from oboromi_formats.ncz import (
     NczSectionHeader,
 )
 from oboromi_fs._decode import dtype, encode
-from oboromi_fs.builders.nca.output import FileOutput
 from oboromi_fs.errors import FormatError
 from oboromi_fs.storage._source import fill, view_of
 from oboromi_fs.storage.aside import written_aside
@@ -40,16 +39,16 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from oboromi_fs.backends.nca import CryptRun
-    from oboromi_fs.builders.nca.output import Output
     from oboromi_fs.protocols import Storage
 
     Progress: TypeAlias = Callable[[int, int], object]
 
-__all__ = ["LARGEST_EXPONENT", "NczBuilder", "NczOptions"]
+__all__ = ["EXPONENTS", "LEVELS", "NczBuilder", "NczOptions"]
 
-LARGEST_EXPONENT = 25
+EXPONENTS = range(LEAST_EXPONENT, 26)
 """Of the size of blocks that are written: larger ones are solid mode by another name, and take as much memory to write."""
 LEVELS = range(1, 23)
+"""Of Zstandard."""
 _PIECE = 4 << 20
 """Bytes of a stream that are compressed at a time."""
 _CRYPTED = 1 << 18
@@ -59,6 +58,26 @@ _CRYPTO = {
     Encryption.AES_CTR: NczCrypto.AES_CTR,
     Encryption.AES_CTR_EX: NczCrypto.AES_CTR_EX,
 }
+
+
+class Output(Protocol):
+    """Where an NCZ goes: takes bytes by position."""
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write all of ``data``."""
+
+
+class _File:
+    """A file that is written by position."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            count = os.pwrite(self._number, view, offset)
+            view, offset = view[count:], offset + count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +100,8 @@ class NczOptions:
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
             raise FormatError(f"level {self.level} is none of {LEVELS[0]} to {LEVELS[-1]}", what="NCZ", field="level")
-        if self.exponent is not None and not LEAST_EXPONENT <= self.exponent <= LARGEST_EXPONENT:
-            problem = f"blocks of 2**{self.exponent} bytes; the exponent is {LEAST_EXPONENT} to {LARGEST_EXPONENT}"
+        if self.exponent is not None and self.exponent not in EXPONENTS:
+            problem = f"blocks of 2**{self.exponent} bytes; the exponent is {EXPONENTS[0]} to {EXPONENTS[-1]}"
             raise FormatError(problem, what="NCZ block header", field="exponent")
 
 
@@ -129,7 +148,7 @@ class NczBuilder:
             OSError: The host refuses, such as for want of room.
         """
         with written_aside(path) as file:
-            return self.write_at(FileOutput(file.number), progress=progress)
+            return self.write_at(_File(file.number), progress=progress)
 
     def write_at(self, output: Output, *, progress: Progress | None = None) -> int:
         """Write the NCZ somewhere; see :meth:`write`."""

@@ -64,6 +64,7 @@ class CardLayout:
         area: What stands between the card header and the root.
         key_area: The 0x1000 bytes before the card header of a full dump; empty in a common one.
         compatibility: The byte that is hashed with the root header where it is not 0: 1 for China.
+        keep_header: Take the card header as it is, whatever the root: so XCZ have that of the card they were made from.
         fill: How far 0xFF follow the last partition: not at all (``"trimmed"``), up to the end of the card (``"full"``), or so many bytes.
     """
 
@@ -75,6 +76,7 @@ class CardLayout:
     area: bytes = field(default=b"\xff" * (ROOT_ADDRESS - CARD_HEADER.size), repr=False)
     key_area: bytes = field(default=b"", repr=False)
     compatibility: int = 0
+    keep_header: bool = False
     fill: Literal["trimmed", "full"] | int = "trimmed"
 
 
@@ -239,6 +241,8 @@ def _partition(members: Members, layout: PartitionLayout) -> Storage:
 def _filled_header(layout: CardLayout, root: Partition) -> CardHeader:
     """The card header over a root."""
     template = layout.header
+    if layout.keep_header:
+        return template
     suffix = bytes([layout.compatibility]) if layout.compatibility else b""
     digest = hashlib.sha256(root.storage[: root.header_size].tobytes() + suffix).digest()
     if digest == template.root_header_hash and root.header_size == template.root_header_size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from oboromi_fs.builders.ncz import EXPONENTS, LEVELS, NczOptions
 from oboromi_fs.cli.console import plural, size_text
 from oboromi_fs.cli.failures import DONE, UsageError
 from oboromi_fs.cli.outputs import check_name, check_place
@@ -35,7 +36,7 @@ _CONTENTS = {
 }
 _GROUPS: dict[str, tuple[str, ...]] = {
     "style": ("romfs",),
-    "padding": ("pfs0", "nsp"),
+    "padding": ("pfs0", "nsp", "nsz"),
     "alignment": ("hfs0",),
     "hashed": ("hfs0",),
     "full": ("xci",),
@@ -44,14 +45,17 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "romfs": ("nro",),
     "no_compress": ("kip", "nso"),
     "content_type": ("nca",),
-    "title_id": ("nca", "nsp", "xci"),
-    "title_version": ("nsp", "xci"),
-    "key_generation": ("nca", "nsp", "xci"),
-    "title_key": ("nca", "nsp"),
-    "rights_id": ("nca", "nsp"),
-    "plain": ("nca", "nsp", "xci"),
+    "title_id": ("nca", "nsp", "xci", "nsz", "xcz"),
+    "title_version": ("nsp", "xci", "nsz", "xcz"),
+    "key_generation": ("nca", "nsp", "xci", "nsz", "xcz"),
+    "title_key": ("nca", "nsp", "nsz"),
+    "rights_id": ("nca", "nsp", "nsz"),
+    "plain": ("nca", "nsp", "xci", "nsz", "xcz"),
     "compress": ("nca",),
-    "no_check": ("nca", "nsp", "xci", "nro"),
+    "no_check": ("nca", "nsp", "xci", "nsz", "xcz", "nro"),
+    "level": ("ncz", "nsz", "xcz"),
+    "solid": ("ncz", "nsz", "xcz"),
+    "block_size_exponent": ("ncz", "nsz", "xcz"),
     "like": ("romfs", "pfs0", "hfs0", "nca", "nsp", "xci", "nro", "kip", "nso"),
 }
 """Option -> the kinds that have it."""
@@ -64,6 +68,7 @@ examples:
   oboromi pack nca mod -o update.nca --base game.nsp     the update that makes the game's RomFS that of mod/romfs
   oboromi pack xci card -o card.xci            a card of folders update, normal, secure, logo
   oboromi pack nsp card.xci/secure -o game.nsp a package of what is on a card
+  oboromi pack nsz game.nsp -o game.nsz        the package compressed; pack nsp game.nsz -o game.nsp is the way back
   oboromi pack nro app.nro -o new.nro --icon icon.jpg --nacp control.toml --romfs romfs
   oboromi cat --as toml game.nsp/@control/romfs/control.nacp > control.toml
   oboromi pack nacp control.toml -o control.nacp"""
@@ -98,6 +103,10 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
     group("--compress", action="store_true", help="store the RomFS in LZ4 blocks; with --base it is made a patch of the base instead")
     group("--no-check", action="store_true", help="take icons and control data as they are")
     group("--full", action="store_true", help="XCI: go on to the end of the card, not trimmed")
+    group = parser.add_argument_group("NCZ, NSZ, XCZ").add_argument
+    group("--level", type=int, metavar="N", help="of Zstandard: 1 is fast, 22 small; 18 by default")
+    group("--solid", action="store_true", help="one stream: smaller, but read from its start only; blocks by default")
+    group("--block-size-exponent", type=int, metavar="N", help="blocks of 2**N bytes, 14 to 25; 20 by default, 1 MiB")
     group = parser.add_argument_group("others").add_argument
     group("--style", choices=("common", "libhac"), help="RomFS: whose order to follow")
     group("--padding", choices=("official", "table", "nsz", "0x40"), help="PFS0, NSP: whose padding of the names to follow")
@@ -214,8 +223,21 @@ def _pack_options(session: Session, options: argparse.Namespace) -> PackOptions:
         nacp=located(options.nacp),
         romfs=located(options.romfs),
         compress=not options.no_compress,
+        ncz=_ncz_options(options),
         workers=options.jobs,
     )
+
+
+def _ncz_options(options: argparse.Namespace) -> NczOptions:
+    for option, range_ in (("level", LEVELS), ("block_size_exponent", EXPONENTS)):
+        value = getattr(options, option)
+        if value is not None and value not in range_:
+            raise UsageError(f"--{option.replace('_', '-')} is a number from {range_[0]} to {range_[-1]}, not {value}")
+    if options.solid and options.block_size_exponent is not None:
+        raise UsageError("--solid makes no blocks, which --block-size-exponent is for")
+    chosen = NczOptions()
+    exponent = options.block_size_exponent if options.block_size_exponent is not None else chosen.exponent
+    return NczOptions(level=options.level if options.level is not None else chosen.level, exponent=None if options.solid else exponent)
 
 
 def _hex(text: str | None, option: str, size: int) -> bytes | None:

@@ -22,8 +22,9 @@ from oboromi_fs.storage.writing import write_storage
 
 if TYPE_CHECKING:
     from oboromi_fs.builders.nca import BuiltNca, NcaBuilder
+    from oboromi_fs.builders.ncz import NczBuilder
 
-__all__ = ["Compose", "Part", "Progress", "assemble", "image_of"]
+__all__ = ["Compose", "Part", "Progress", "WrittenPart", "assemble", "image_of", "places_in", "write_around"]
 
 Progress: TypeAlias = "Callable[[int, int], object]"
 """Called with bytes done and bytes in all."""
@@ -36,7 +37,7 @@ class Part:
     Attributes:
         source: Where it comes from, a path below the source.
         name: What it is called; of an NCA that is built, what it was called.
-        how: Taken as it is, kept from the original, or built.
+        how: Taken as it is, kept from the original, or built; compressed, or made again from what is.
         what: What it is, in a few words.
         storage: Its bytes, where it is not built.
         builder: Builds it; of a Meta NCA, with hashes that are still to come.
@@ -46,11 +47,12 @@ class Part:
         folder: The partition it is in.
         known: Whether the original has it.
         built: What became of it.
+        ncz: Compresses it; :attr:`storage` is what it is compressed from.
     """
 
     source: str
     name: str
-    how: Literal["as it is", "kept", "built"] = "as it is"
+    how: Literal["as it is", "kept", "built", "compressed", "restored"] = "as it is"
     what: str = "file"
     storage: Storage | None = None
     builder: NcaBuilder | None = None
@@ -60,10 +62,11 @@ class Part:
     folder: str = ""
     known: bool = False
     built: BuiltNca | None = field(default=None, repr=False)
+    ncz: NczBuilder | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """In bytes; of one that is compressed, before that."""
         if self.builder is not None:
             return self.builder.size
         return self.storage.size if self.storage is not None else 0
@@ -78,8 +81,14 @@ Compose: TypeAlias = Callable[[Sequence[tuple[Part, str, Storage]]], Storage]
 """Makes the package of its parts, each with its name and its bytes."""
 
 
-class _Written(StorageBase):
-    """What was written into a file that is still open."""
+class WrittenPart(StorageBase):
+    """What was written into a file that is still open.
+
+    Args:
+        output: Where.
+        size: Bytes of it.
+        name: What errors call it.
+    """
 
     __slots__ = ("_output", "name")
     kind = "File"
@@ -143,7 +152,7 @@ def assemble(
     total = image.size + sum(part.builder.work - part.builder.size for part in parts if part.builder is not None)
     if all(part.builder is None for part in parts):
         return write_storage(image, path, None if progress is None else lambda done, _total, *_: progress(done, total))
-    places = _places(image, {id(storage) for storage in storages})
+    places = places_in(image, {id(storage) for storage in storages})
     done = 0
     with written_aside(path) as file:
         os.ftruncate(file.number, image.size)
@@ -162,13 +171,13 @@ def assemble(
                 at = places[id(storage)]
                 part.built = builder.write_at(file.number, at, workers=workers, progress=_from(progress, done, total))
                 done += builder.work
-                storage = _Written(FileOutput(file.number, at), builder.size, part.built.name)
+                storage = WrittenPart(FileOutput(file.number, at), builder.size, part.built.name)
             finals[number] = storage
         _refuse_twins(parts)
         members = [(part, part.final_name, finals[number]) for number, part in enumerate(parts)]
         package = compose(members)
         built = {id(finals[number]) for number, part in enumerate(parts) if part.built is not None}
-        _write_around(package, file.number, 0, built, _from(progress, done, total))
+        write_around(package, file.number, 0, built, _from(progress, done, total))
     return image.size
 
 
@@ -189,8 +198,14 @@ def _from(progress: Progress | None, before: int, total: int) -> Progress | None
     return None if progress is None else lambda done, _: progress(before + done, total)
 
 
-def _places(image: Storage, wanted: set[int], base: int = 0) -> dict[int, int]:
-    """Where storages lie in what was composed of them, by identity."""
+def places_in(image: Storage, wanted: set[int], base: int = 0) -> dict[int, int]:
+    """Return where storages lie in what was composed of them, by identity.
+
+    Args:
+        image: What was composed.
+        wanted: Identities of the storages.
+        base: Offset of the image itself.
+    """
     found: dict[int, int] = {}
     if isinstance(image, ComposedStorage):
         pieces = image.pieces
@@ -201,12 +216,23 @@ def _places(image: Storage, wanted: set[int], base: int = 0) -> dict[int, int]:
             if id(piece) in wanted:
                 found[id(piece)] = base + start
             else:
-                found |= _places(piece, wanted, base + start)
+                found |= places_in(piece, wanted, base + start)
     return found
 
 
-def _write_around(image: Storage, number: int, base: int, there: set[int], progress: Progress | None) -> int:
-    """Write everything but what is there already; between the pieces the file has zeros. Returns how many bytes."""
+def write_around(image: Storage, number: int, base: int, there: set[int], progress: Progress | None) -> int:
+    """Write everything but what is there already; between the pieces the file has zeros.
+
+    Args:
+        image: What is to be in the file.
+        number: The file's descriptor.
+        base: Where in it the image begins.
+        there: Identities of the pieces that are written already.
+        progress: Told how far it is.
+
+    Returns:
+        How many bytes were written.
+    """
     if not isinstance(image, ComposedStorage) or not image.pieces.at_hand:
         os.lseek(number, base, os.SEEK_SET)
         write_storage(image, number)
@@ -217,5 +243,5 @@ def _write_around(image: Storage, number: int, base: int, there: set[int], progr
     for index, start in enumerate(image.pieces.starts):
         piece = image.pieces.opened(index)
         if id(piece) not in there:
-            done += _write_around(piece, number, base + start, there, _from(progress, done, 0))
+            done += write_around(piece, number, base + start, there, _from(progress, done, 0))
     return done

@@ -20,7 +20,7 @@ def card_facts(card: XciArchive, keys: KeySet) -> Description:
     header, trimmed = card.header, card.trimmed_size
     node: Description = {
         "kind": "xci",
-        "image": "truncated" if card.raw.size < trimmed - 0x1FF else "trimmed" if card.raw.size <= trimmed else "full",
+        "image": _image(card, trimmed),
         "trimmed_size": trimmed,
         "capacity_gb": ROM_SIZES.get(header.rom_size),
         "key_area": card.has_key_area,
@@ -32,6 +32,13 @@ def card_facts(card: XciArchive, keys: KeySet) -> Description:
     }
     _card_info(node, card)
     return node
+
+
+def _image(card: XciArchive, trimmed: int) -> str:
+    """How much of a card is there. An XCZ has the header of the card it was made from, which counts what was not compressed."""
+    if card.holds_compressed:
+        return "compressed"
+    return "truncated" if card.raw.size < trimmed - 0x1FF else "trimmed" if card.raw.size <= trimmed else "full"
 
 
 def _card_info(node: Description, card: XciArchive) -> None:

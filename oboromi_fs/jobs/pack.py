@@ -19,6 +19,7 @@ from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.builders.hfs0 import build_hfs0
 from oboromi_fs.builders.nca import BuiltNca
+from oboromi_fs.builders.ncz import NczOptions
 from oboromi_fs.builders.nsp import build_nsp
 from oboromi_fs.builders.nsp import layout_of as nsp_layout_of
 from oboromi_fs.builders.pfs0 import build_pfs0
@@ -28,6 +29,8 @@ from oboromi_fs.builders.xci import layout_of as card_layout_of
 from oboromi_fs.errors import FormatError, IsADirectoryEntryError, NotADirectoryEntryError, NotThisFormatError
 from oboromi_fs.file import File
 from oboromi_fs.jobs.assembly import Part, assemble, image_of
+from oboromi_fs.jobs.compressedplans import plan_ncz, plan_nsz, plan_xcz, restored_card, restored_package, whole_nca
+from oboromi_fs.jobs.compressing import archive_of, assemble_compressed, holds_compressed
 from oboromi_fs.jobs.naming import Named, full_name, naming
 from oboromi_fs.jobs.ncafolder import ContentOptions, nca_builder, original_builder
 from oboromi_fs.jobs.oddities import odd_metadata, odd_nca
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "PackOptions", "PackPlan", "plan_pack"]
 
-KINDS = ("romfs", "pfs0", "hfs0", "nca", "nsp", "xci", "nro", "kip", "nso", *METADATA)
+KINDS = ("romfs", "pfs0", "hfs0", "nca", "nsp", "xci", "ncz", "nsz", "xcz", "nro", "kip", "nso", *METADATA)
 """What can be built."""
 
 T = TypeVar("T")
@@ -73,6 +76,7 @@ class PackOptions:
         fill: Whether a card image goes on to the end of the card.
         icon: Of an NRO; so are ``nacp`` and ``romfs``.
         compress: Compress the segments of a KIP or NSO.
+        ncz: How NCAs are compressed.
         workers: Threads; None takes one for each processor.
     """
 
@@ -86,6 +90,7 @@ class PackOptions:
     nacp: Location | None = None
     romfs: Location | None = None
     compress: bool = True
+    ncz: NczOptions = field(default_factory=NczOptions)
     workers: int | None = None
 
 
@@ -95,7 +100,7 @@ class PackPlan:
 
     Attributes:
         kind: One of :data:`KINDS`.
-        size: Bytes it will have.
+        size: Bytes it will have; of what is compressed at most, as long as it is not written.
         parts: Members of a package or card in their order; the NCA itself for one; none for what has no such members.
         files: How many files go into a RomFS, PFS0 or HFS0; 0 for others.
         warnings: What may not be meant.
@@ -112,6 +117,7 @@ class PackPlan:
     _kept: Nca | None = None
     _workers: int | None = None
     _places: tuple[Location, ...] = ()
+    _in_two_steps: Callable[[str, Progress | None], int] | None = None
 
     def write(self, path: str, *, split: Split = "", part_size: int = PART_SIZE, progress: Progress | None = None) -> list[str]:
         """Write it, aside first, so that a failure leaves nothing and an older file as it was.
@@ -135,6 +141,12 @@ class PackPlan:
             return self._write_split(path, split, part_size, progress) if split else self._write(path, progress)
 
     def _write(self, path: str, progress: Progress | None) -> list[str]:
+        if self._in_two_steps is not None:
+            self.size = self._in_two_steps(path, progress)
+            return [path]
+        if self._compose is not None and any(part.ncz is not None for part in self.parts):
+            self.size = assemble_compressed(path, self.parts, self._compose, progress=progress)
+            return [path]
         if self._builder is not None:
             built = self._builder.write(path, workers=self._workers, progress=progress)
             self.parts[0].built = built
@@ -153,7 +165,7 @@ class PackPlan:
         form: Literal["folder", "numbered"] = "numbered" if split == "numbered" else "folder"
         told = None if progress is None else lambda done, total, *_: progress(done, total)
         image = self._image
-        if image is None and self._compose is not None and all(part.builder is None for part in self.parts):
+        if image is None and self._compose is not None and all(part.builder is None and part.ncz is None for part in self.parts):
             image = image_of(self.parts, self._compose)
         if image is not None:
             return write_split(image, path, form=form, part_size=part_size, progress=told)
@@ -313,6 +325,9 @@ def _count(fs: FileSystem, path: str) -> int:
 
 def _plan_nca(place: Location, options: PackOptions, original: Original | None) -> PackPlan:
     kept = _container(original, "NCA", Nca) if original is not None else None
+    if original is None and place.kind == "file" and (whole := whole_nca(place)) is not None:
+        part = Part(place.path, os.path.basename(place.display), "restored", "NCA", storage=whole.raw)
+        return PackPlan("nca", part.size, [part], _image=part.storage, _kept=whole)
     if place.kind == "file" and not isinstance(place.fs.enter(place.path), Nca):
         raise NotADirectoryEntryError(Named(place.display), "neither the folder of an NCA nor an NCA")
     fs, path, keys = place.fs, place.path, place.fs.keys
@@ -335,6 +350,8 @@ def _plan_nsp(place: Location, options: PackOptions, original: Original | None) 
     like = None
     if original is not None:
         like = replace(_layout_of(original, _container(original, "NSP", NspArchive), nsp_layout_of), names=())
+    elif (package := archive_of(place)) is not None and not isinstance(package, XciArchive) and holds_compressed(package):
+        return restored_package(place, package, options)
     fs, path = _nested(place)
     plan = plan_titles(fs, [(path, "")], options.content, fs.opener, original)
     if not plan.parts and original is None:
@@ -350,6 +367,8 @@ def _plan_xci(place: Location, options: PackOptions, original: Original | None) 
     if original is not None:
         card = _layout_of(original, _container(original, "XCI", XciArchive), card_layout_of)
         card = replace(card, partitions={name: replace(layout, names=()) for name, layout in card.partitions.items()})
+    elif isinstance(whole := archive_of(place), XciArchive) and holds_compressed(whole):
+        return restored_card(place, whole, options)
     else:
         card = card_layout(fill=options.fill, keys=place.fs.keys)
     fs, path = _nested(place)
@@ -381,4 +400,7 @@ _TREES: dict[str, Callable[[Location, PackOptions, Original | None], PackPlan]] 
     "nca": _plan_nca,
     "nsp": _plan_nsp,
     "xci": _plan_xci,
+    "ncz": lambda place, options, _: plan_ncz(place, options),
+    "nsz": lambda place, options, _: plan_nsz(place, options),
+    "xcz": lambda place, options, _: plan_xcz(place, options),
 }

@@ -32,6 +32,8 @@ def entry_hash(label: str, archive: PartitionArchive, name: str, state: State) -
         state.advance(member.hashed_size, label)
         if good:
             return [Check(label, "HFS0 entry hash", "ok", size=member.hashed_size)]
+        if name.lower().endswith(".ncz") and not any(member.digest):
+            return [Check(label, "HFS0 entry hash", "note", "zeros: whoever compressed the NCA wrote none", size=member.hashed_size)]
         place = archive.raw.place(min(member.offset, archive.raw.size)).offset
         detail = f"the first {member.hashed_size:#x} bytes do not have the hash of the entry"
         return [Check(label, "HFS0 entry hash", "failed", detail, place, member.hashed_size)]
@@ -48,13 +50,16 @@ def card_steps(label: str, card: XciArchive, keys: KeySet) -> list[Step]:
     if good:
         detail = f"with compatibility byte {suffix}" if suffix else ""
         steps.append(now(Check(label, "XCI root header hash", "ok", detail, size=size)))
+    elif card.holds_compressed:
+        detail = "the card header is that of the card this XCZ was made from, and counts what was not compressed"
+        steps.append(now(Check(label, "XCI root header hash", "note", detail, where, size)))
     else:
         detail = "the root header does not have the hash of the card header, nor with a known region byte"
         steps.append(now(Check(label, "XCI root header hash", "failed", detail, where, size)))
     steps.append(now(*card_signature(label, card, keys)))
     if card.has_key_area:
         steps.append(now(initial_data(label, card)))
-    if card.raw.size < card.trimmed_size:
+    if card.raw.size < card.trimmed_size and not card.holds_compressed:
         detail = f"the header counts {card.trimmed_size:#x} bytes, the file has {card.raw.size:#x}"
         # Over-trimmed by less than a page is harmless: the page's rest is filling.
         status: Status = "note" if card.trimmed_size - card.raw.size < PAGE else "failed"

@@ -20,6 +20,7 @@ from oboromi_fs.builders.nca import BuiltNca, NcaBuilder, encrypt_title_key, nca
 from oboromi_fs.builders.nsp import package_order
 from oboromi_fs.errors import FormatError, IsADirectoryEntryError, MissingKeyError
 from oboromi_fs.jobs.assembly import Part
+from oboromi_fs.jobs.compressing import restore
 from oboromi_fs.jobs.ncafolder import ContentOptions, cnmt_in, kind_of, nca_builder, original_builder, title_id_in
 from oboromi_fs.jobs.oddities import odd_member, odd_nca
 from oboromi_fs.jobs.refolding import Original, entries_of, rebuilt, same_tree
@@ -102,8 +103,10 @@ class _Planner:
             part = Part(inner, entry.name, folder=name, known=before is not None, content_id=_content_id(entry.name))
             if entry.kind == "file":
                 part.storage = self.fs.storage(inner)
-                part.what = "NCA" if entry.name.lower().endswith(".nca") else "file"
-                if before is None and (text := odd_member(entry.name)):
+                restore([part], self.nested)
+                part.what = "NCA" if part.name.lower().endswith(".nca") else "file"
+                part.content_id = _content_id(part.name)
+                if before is None and (text := odd_member(part.name)):
                     self.warnings.append((inner, text))
             else:
                 self._directory(part, before, options, default)
