@@ -6,7 +6,8 @@ archive. Every byte can therefore be decrypted by itself, and any number of thre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.base import StorageBase
 from oboromi_fs.errors import CorruptError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AesCtrStorage", "ctr_crypt"]
 
+_FEW = 0x400
+"""Bytes up to which a cipher that is kept does the work."""
 _LIMIT = 1 << 68
 """First absolute offset whose block number needs more than the counter's 64 bits."""
 
@@ -39,6 +42,9 @@ def ctr_crypt(key: bytes, upper_iv: bytes, position: int, source: bytes | bytear
         >>> target.hex()
         '17425ba4'
     """
+    if len(source) <= _FEW:
+        _crypt_few(key, upper_iv, position, source, target)
+        return
     from Crypto.Cipher import AES  # Loads a dozen extension modules: only where something is decrypted.
 
     cipher = AES.new(key, AES.MODE_CTR, nonce=b"", initial_value=upper_iv + (position >> 4).to_bytes(8, "big"))
@@ -46,6 +52,23 @@ def ctr_crypt(key: bytes, upper_iv: bytes, position: int, source: bytes | bytear
     if skip:
         cipher.decrypt(bytes(skip))  # The key stream starts at a block; this drops the part before the run.
     cipher.decrypt(source, output=target)
+
+
+def _crypt_few(key: bytes, upper_iv: bytes, position: int, source: bytes | bytearray | memoryview, target: bytearray | memoryview) -> None:
+    """The same for a few bytes, such as an entry of a table: a cipher of its own for each would take longer than all the rest."""
+    size = len(source)
+    first, skip = position >> 4, position & 15
+    counters = [upper_iv + number.to_bytes(8, "big") for number in range(first, (position + size + 15) >> 4)]
+    stream = _cipher(key).encrypt(b"".join(counters))[skip : skip + size]
+    target[:] = (int.from_bytes(source, "little") ^ int.from_bytes(stream, "little")).to_bytes(size, "little")
+
+
+@lru_cache(maxsize=32)
+def _cipher(key: bytes) -> Any:
+    """The block cipher of a key. It has no state that a call changes: threads may share it."""
+    from Crypto.Cipher import AES
+
+    return AES.new(key, AES.MODE_ECB)
 
 
 class AesCtrStorage(StorageBase):
