@@ -9,7 +9,7 @@ from oboromi_fs.backends.host import HostFs
 from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError, NotThisFormatError
 from oboromi_fs.mods.finding import Finder
 from oboromi_fs.mods.names import FOLDERS
-from oboromi_fs.mods.profiles import PROFILES, profile
+from oboromi_fs.mods.surveying import survey
 from oboromi_fs.mods.titleids import parse_title_id
 from oboromi_fs.opening import locate
 from oboromi_fs.opening.location import open_location
@@ -141,6 +141,6 @@ def wrong_level(root: ModRoot) -> str:
 
     folders = [entry.name for entry in Finder(root.fs).entries("") if entry.kind == "directory"][:_MOST_LOOKED_INTO]
     for folder in folders:
-        if any(profile(each).titles(SubFs(root.fs, folder)) for each in PROFILES):
+        if survey(SubFs(root.fs, folder)):
             return f"there are mods further in: give {os.path.join(root.path, folder)}"
     return ""

@@ -145,7 +145,7 @@ class Finder:
 
     def strangers(self, path: str, what: str) -> None:
         """Tell of everything in a folder of title folders that is none."""
-        if not path and name_of(self.root, "contents").lower() not in ("contents", "load"):
+        if not path and name_of(self.root, "").lower() not in ("contents", "load"):
             return  # Some folder that has folders of titles among others.
         for entry in self.entries(path):
             if parse_title_id(entry.name) is None or len(entry.name) != 16:

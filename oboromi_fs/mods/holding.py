@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["unholdable"]
 
+_LONGEST = 255
 _TREES: tuple[PartKind, ...] = ("romfs", "romfs_ext", "manual_html")
 
 
@@ -61,6 +62,8 @@ def _problem(name: str) -> str:
     if not name:
         return ""
     found = unsafe_name(name, windows=True)
+    if not found and len(name) > _LONGEST:
+        found = f"has {len(name)} characters"
     if found:
         return f"{found}: Windows cannot hold such a name, nor can most FAT cards"
     if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):

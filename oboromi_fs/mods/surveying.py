@@ -30,7 +30,7 @@ _HOMES = {
     "plain": "<mod>",
 }
 """Where each tool looks for a mod."""
-_ROOTS = ("atmosphere", "load", "mods", "contents", "sdmc", "sdcard")
+_ROOTS = ("atmosphere", "load", "contents", "sdmc", "sdcard")
 """Folders that make another the root of a tool."""
 _MOST_AROUND = 8
 """Entries in a folder that holds no part itself, and may be one too many around a mod."""
@@ -111,6 +111,8 @@ def _loose(root: FileSystem) -> list[tuple[str, str]]:
     entries = finder.entries("")
     if any(entry.name.lower() in PARTS for entry in entries):
         return [("", name_of(root, "mod"))]
+    if _is_root(finder, ""):
+        return []
     folders = [entry.name for entry in entries if entry.kind == "directory"]
     return [(name, name) for name in folders if _holds_part(finder, name) and not _is_root(finder, name)]
 
