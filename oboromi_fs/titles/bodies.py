@@ -142,8 +142,12 @@ class Contents:
         entered = place.fs.enter(path)
         if not isinstance(entered, Nca):
             raise FormatError("is called an NCA, and is none", what="NCA", source=where)
-        if entered.has_rights_id and entered.header.rights_id in self._tickets:
-            entered = Nca(entered.raw, self.opener.keys, tickets=self._lookup(place, path))
+        if entered.has_rights_id:
+            rights_id, tickets = entered.header.rights_id, self._lookup(place, path)
+            if tickets(rights_id) is None and self.opener.keys.title_key(rights_id) is None:
+                text = f"of {meta.label} needs the ticket of rights id {rights_id.hex()}, which is not there"
+                self.issues.append(Issue("ticket", where, text, meta.title_id))
+            entered = Nca(entered.raw, self.opener.keys, tickets=tickets)
         return self._updated(entered, where, base, meta)
 
     def _updated(self, nca: Nca, where: str, base: Body | None, meta: FoundMeta) -> NcaBody:

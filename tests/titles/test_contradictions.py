@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oboromi_formats.cnmt import MetaType
-from oboromi_fs import EntryNotFoundError, FormatError, NestedFs, RomFs, open_fs
+from oboromi_fs import EntryNotFoundError, FormatError, MissingKeyError, NestedFs, RomFs, open_fs
 from oboromi_fs.titles import Title, open_title
 from tests.building import KEYS
 from tests.titles import forging
@@ -102,6 +102,15 @@ def test_tickets_of_two_packages_that_contradict(tmp_path: Path) -> None:
     assert files(title, "romfs") == forging.ROMFS_2
     title = opened(tmp_path / "b", {**base, "a.nsp": forging.nsp(update), "tickets/x.nsp": forging.nsp(forging.permit(UPDATE))})
     assert files(title, "romfs") == forging.ROMFS_2
+
+
+def test_a_ticket_that_is_not_there(tmp_path: Path) -> None:
+    title = opened(tmp_path, {"b.nsp": forging.nsp(forging.base_title(**forging.locked(ID)))})
+    assert told(title) == ["ticket"]
+    assert f"needs the ticket of rights id {ID:016x}0000000000000003" in str(title.issues[0])
+    assert files(title, "control") == forging.CONTROL
+    with pytest.raises(MissingKeyError, match=f"{ID:016x}0000000000000003"):
+        files(title, "exefs")
 
 
 def test_which_title(tmp_path: Path) -> None:

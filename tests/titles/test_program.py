@@ -43,6 +43,8 @@ def test_modules_in_load_order_whatever_the_order_of_the_files() -> None:
     ]
     assert (main.bss_offset, main.bss_size, main.size) == (0x7040, 0x123, 0x4000)
     assert (main.build_id, main.path(), main.mod0()) == (f"{'02' * 20:0<64}", "main.nss", None)
+    zeros = loaded({"main": forging.module(1, forging.BUILD, bss=0x2345)}).module("main")
+    assert (zeros.segment("data").memory_size, zeros.bss_offset, zeros.size) == (0x3000, 0x3040, 0x6000)
     with pytest.raises(EntryNotFoundError, match="there are rtld, main"):
         program.module("subsdk9")
 

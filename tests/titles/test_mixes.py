@@ -1,0 +1,108 @@
+"""Any part of a title in any wrapping: what comes out is what a plain model says."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oboromi_formats.cnmt import MetaType
+from oboromi_fs import FormatError
+from oboromi_fs.testing import check_filesystem
+from oboromi_fs.titles import open_title
+from tests.building import KEYS
+from tests.titles import forging
+from tests.titles.forging import ADDONS, ID, UPDATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PARTS = ("base", "update 1", "update 2", "addon 0", "addon 1")
+WRAPPINGS = ("nsp", "xci", "loose", "nsp in a folder")
+
+
+@cache
+def part(name: str) -> dict[str, bytes]:
+    if name == "update 2":
+        return {**forging.update_2(**forging.locked(UPDATE)), **forging.permit(UPDATE)}
+    if name.startswith("addon"):
+        number = int(name[-1])
+        return forging.addon(number, (forging.ADDON_1, forging.ADDON_2)[number])
+    return forging.base_title() if name == "base" else forging.update_1()
+
+
+def wrapped(files: dict[str, bytes], wrapping: str, number: int) -> dict[str, bytes]:
+    if wrapping == "loose":
+        return {f"loose/{name}": data for name, data in files.items()}
+    if wrapping == "xci":
+        return {f"{number}.xci": forging.xci(files)}
+    return {f"{number}.nsp" if wrapping == "nsp" else f"deep/{number}/er/x.nsp": forging.nsp(files)}
+
+
+def model(there: set[str], wanted: int | None) -> dict[str, bytes] | None:
+    """The files of a title, None where it cannot be opened."""
+    versions = {0x10000 * number: name for number, name in enumerate(PARTS[:3]) if name in there}
+    if wanted is not None and wanted not in versions:
+        return None
+    taken = wanted if wanted is not None else max(versions, default=-1)
+    trees: dict[str, dict[str, bytes]] = {
+        f"addons/{ADDONS[n]:016x}": (forging.ADDON_1, forging.ADDON_2)[n] for n in (0, 1) if PARTS[3 + n] in there
+    }
+    if "base" in there:
+        trees |= {"exefs": forging.EXEFS, "romfs": forging.BASE, "control": forging.CONTROL, "manual": forging.MANUAL}
+    if taken == 0x10000:
+        trees |= {"exefs": forging.EXEFS_1, "romfs": forging.ROMFS_1}
+    if taken == 0x20000:
+        trees |= {"exefs": forging.EXEFS_2, "romfs": forging.ROMFS_2, "control": forging.CONTROL_2}
+    if "base" not in there:  # An update's RomFS needs it.
+        trees.pop("romfs", None)
+    return {f"{place}/{path}": data for place, tree in trees.items() for path, data in tree.items()}
+
+
+@settings(max_examples=25)
+@given(
+    there=st.dictionaries(st.sampled_from(PARTS), st.sampled_from(WRAPPINGS), min_size=1),
+    together=st.booleans(),
+    wanted=st.sampled_from([None, None, 0, 0x10000, 0x20000]),
+)
+def test_any_mix(tmp_path_factory: pytest.TempPathFactory, there: dict[str, str], *, together: bool, wanted: int | None) -> None:
+    root = tmp_path_factory.mktemp("mix")
+    if together:  # Several titles in one package.
+        first = next(iter(there.values()))
+        forging.put(root, wrapped({name: data for each in there for name, data in part(each).items()}, first, 0))
+    else:
+        for number, (name, wrapping) in enumerate(there.items()):
+            forging.put(root, wrapped(part(name), wrapping, number))
+    expected = model(set(there), wanted)
+    if expected is None:
+        with pytest.raises(FormatError, match="there is no version"):
+            open_title(root, keys=KEYS, version=wanted)
+        return
+    with open_title(root, keys=KEYS, version=wanted) as title:
+        assert {path: title.read_bytes(path) for path, entry in title.walk() if entry.kind == "file"} == expected
+        lacks = "base" not in there and bool({"update 1", "update 2"} & set(there) or any(name.startswith("addon") for name in there))
+        assert any(issue.kind == "no-base" for issue in title.issues) == lacks
+
+
+def test_updates_of_add_on_content(tmp_path: Path) -> None:
+    base = forging.Made("data", ADDONS[0], {"romfs": forging.romfs(forging.ADDON_1)})
+    new = {**forging.ADDON_1, "x/y.txt": b"add-on 1, updated\n", "z": b"z"}
+    patch_id = ADDONS[0] + 0x800
+    addon = forging.with_meta(ADDONS[0], MetaType.ADD_ON_CONTENT, [base])
+    patch = forging.Made("data", ADDONS[0], {"romfs": forging.romfs(new)}, base)
+    update = forging.with_meta(patch_id, MetaType.DATA_PATCH, [patch], version=0x10000, data_id=ADDONS[0], application_id=ID)
+    forging.put(tmp_path, {"b.nsp": forging.nsp(forging.base_title()), "a.nsp": forging.nsp(addon), "u.nsp": forging.nsp(update)})
+    with open_title(tmp_path, keys=KEYS) as title:
+        found = {path: title.read_bytes(f"addons/{ADDONS[0]:016x}/{path}") for path in new}
+        assert (found, title.issues) == (new, ())
+    (tmp_path / "a.nsp").unlink()
+    with open_title(tmp_path, keys=KEYS) as title:
+        assert [issue.kind for issue in title.issues] == ["no-base"]
+
+
+def test_a_title_with_mods_is_a_file_system(tmp_path: Path) -> None:
+    with open_title(forging.pile(tmp_path), keys=KEYS) as title:
+        check_filesystem(title)
