@@ -27,6 +27,7 @@ from oboromi_fs.jobs.compressing import (
 )
 from oboromi_fs.jobs.naming import Named, full_name
 from oboromi_fs.opening import locate
+from oboromi_fs.storage.composed import ComposedStorage
 from oboromi_fs.storage.ncz import NczStorage
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def plan_ncz(place: Location, options: PackOptions) -> PackPlan:
         raise NotADirectoryEntryError(Named(place.display), "is no NCA")
     part = Part(place.path, os.path.basename(place.display), "compressed", "NCA", storage=entered.raw)
     part.ncz = ncz_builder(entered, _ncz(options))
-    return _plan("ncz", [part], lambda members: members[0][2], options, [])
+    return _plan("ncz", [part], lambda members: ComposedStorage([(0, members[0][2])]), options, [])
 
 
 def _ncz(options: PackOptions) -> NczOptions:

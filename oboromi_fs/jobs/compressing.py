@@ -47,6 +47,7 @@ __all__ = [
     "ncz_builder",
     "package_like",
     "restore",
+    "whole_name",
     "why_not_compressed",
 ]
 
@@ -188,6 +189,16 @@ def _renamed(name: str, old: str, new: str) -> str:
     if not name.lower().endswith(old):
         return name
     return name[:-1] + (new[-1] if name[-1].islower() else new[-1].upper())
+
+
+def whole_name(name: str) -> str:
+    """Return what an NCA is called where it is not compressed; other names as they are.
+
+    Example:
+        >>> whole_name("0123.ncz"), whole_name("0123.tik")
+        ('0123.nca', '0123.tik')
+    """
+    return _renamed(name, _NCZ, _NCA)
 
 
 # Writing

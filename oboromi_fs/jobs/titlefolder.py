@@ -20,7 +20,7 @@ from oboromi_fs.builders.nca import BuiltNca, NcaBuilder, encrypt_title_key, nca
 from oboromi_fs.builders.nsp import package_order
 from oboromi_fs.errors import FormatError, IsADirectoryEntryError, MissingKeyError
 from oboromi_fs.jobs.assembly import Part
-from oboromi_fs.jobs.compressing import restore
+from oboromi_fs.jobs.compressing import restore, whole_name
 from oboromi_fs.jobs.ncafolder import ContentOptions, cnmt_in, kind_of, nca_builder, original_builder, title_id_in
 from oboromi_fs.jobs.oddities import odd_member, odd_nca
 from oboromi_fs.jobs.refolding import Original, entries_of, rebuilt, same_tree
@@ -113,8 +113,12 @@ class _Planner:
             parts.append(part)
         if original is not None:
             there = [entry.name for entry in original.fs.read_dir(original.path)]
-            order = {member: place for place, member in enumerate(there)}
-            self.dropped |= {found for member in set(there) - {part.name for part in parts} if (found := _content_id(member)) is not None}
+            order = {whole_name(member): place for place, member in enumerate(there)}
+            self.dropped |= {
+                found
+                for member in {whole_name(name) for name in there} - {part.name for part in parts}
+                if (found := _content_id(member)) is not None
+            }
         else:
             order = {}
         usual = {member: place for place, member in enumerate(package_order(part.name for part in parts))}
