@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from oboromi_fs.overlay.writable import WritableUnionFs
     from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, Place, Storage, VFile
     from oboromi_fs.tickets import Ticket
+    from oboromi_fs.titles import LoadedProgram, Title, load_program, open_title
 
 __all__ = [
     "ClosedError",
@@ -69,6 +70,7 @@ __all__ = [
     "KeySet",
     "Layer",
     "LayerError",
+    "LoadedProgram",
     "Location",
     "MappingError",
     "MemoryFs",
@@ -92,6 +94,7 @@ __all__ = [
     "StorageBase",
     "StorageFile",
     "Ticket",
+    "Title",
     "UnionFs",
     "UnsafePathError",
     "UnsupportedError",
@@ -102,8 +105,10 @@ __all__ = [
     "XciArchive",
     "ZipFs",
     "__version__",
+    "load_program",
     "locate",
     "open_fs",
+    "open_title",
 ]
 
 _HOMES = {
@@ -126,6 +131,7 @@ _HOMES = {
     "KeySet": "keys",
     "Layer": "overlay",
     "LayerError": "errors",
+    "LoadedProgram": "titles",
     "Location": "opening",
     "MappingError": "errors",
     "MemoryFs": "backends.memory",
@@ -149,6 +155,7 @@ _HOMES = {
     "StorageBase": "base",
     "StorageFile": "base",
     "Ticket": "tickets",
+    "Title": "titles",
     "UnionFs": "overlay",
     "UnsafePathError": "errors",
     "UnsupportedError": "errors",
@@ -158,8 +165,10 @@ _HOMES = {
     "WritableUnionFs": "overlay.writable",
     "XciArchive": "backends.xci",
     "ZipFs": "backends.zip",
+    "load_program": "titles",
     "locate": "opening",
     "open_fs": "opening",
+    "open_title": "titles",
 }
 
 

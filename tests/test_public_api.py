@@ -37,6 +37,7 @@ PUBLIC = [
     "KeySet",
     "Layer",
     "LayerError",
+    "LoadedProgram",
     "Location",
     "MappingError",
     "MemoryFs",
@@ -60,6 +61,7 @@ PUBLIC = [
     "StorageBase",
     "StorageFile",
     "Ticket",
+    "Title",
     "UnionFs",
     "UnsafePathError",
     "UnsupportedError",
@@ -70,8 +72,10 @@ PUBLIC = [
     "XciArchive",
     "ZipFs",
     "__version__",
+    "load_program",
     "locate",
     "open_fs",
+    "open_title",
 ]
 
 SIGNATURES = {
@@ -90,6 +94,10 @@ SIGNATURES = {
     "StorageFile": "(storage, name='')",
     "NestedFs": "(fs, opener=None, *, owned=(), beside=None)",
     "Opener": "(keys=None, *, access='auto', check=False, base=None)",
+    "open_title": "(paths, *, keys=None, title_id=None, version=None, mods=None, profile=None, opener=None)",
+    "load_program": "(exefs, *, romfs=None, program_id=0)",
+    "Title.load_program": "(self, program=None)",
+    "Title.romfs_image": "(self, program=None)",
     "FileSystem.open": "(self, path, /)",
     "FileSystem.read_dir": "(self, path='', /)",
     "FileSystem.metadata": "(self, path, /)",
