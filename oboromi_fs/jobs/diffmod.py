@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from oboromi_fs.backends.host import ReopenedFile
 from oboromi_fs.base import MemoryStorage, extents_of, walk
 from oboromi_fs.errors import EntryExistsError, UnsafePathError
-from oboromi_fs.mods.difference import DESCRIPTION, FILES, Difference, Patched, Version, digest_of
+from oboromi_fs.mods.difference import DESCRIPTION, FILES, Difference, Patched, Version
 from oboromi_fs.overlay.markers import PREFIX
 from oboromi_fs.paths import split, unsafe_name
 from oboromi_fs.storage.concat import ConcatStorage
+from oboromi_fs.storage.digested import digest_of
 from oboromi_fs.storage.writing import write_storage
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ A folder, or a ZIP of one::
     size = 996
     sha256 = "…"
 
-What a patched file is made from is looked up in the layers below the mod, and must be the very bytes that it was made for.
+What a patched file is made from is looked up in the layers below the mod, and must be the very bytes that it was made for. What comes out
+is checked by whoever reads all of it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.backends.memory import MemoryFs
@@ -41,6 +41,7 @@ from oboromi_fs.errors import CorruptError, FormatError, OboromiFsError, UnsafeP
 from oboromi_fs.overlay.markers import PREFIX
 from oboromi_fs.paths import join, normalise, split
 from oboromi_fs.storage.deferred import DeferredStorage
+from oboromi_fs.storage.digested import DigestedStorage, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,7 +69,11 @@ _MOST = 64 << 20
 _MARK = re.compile(rb"""^format\s*=\s*["']oboromi mod["']""", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST = (1 << 63) - 1
-_CHUNK = 1 << 20
+_MOST_FOLDERS = 256 << 20
+"""Characters in the paths of all folders that a description names, each counted as often as it is named."""
+_TEXT = re.compile(rb'"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'')
+_ODD = re.compile(rb"\0[\0\"']|(?<![\w\0-])(?:[\w\0-]++[ \t]*+\.[ \t]*+){8}")
+"""Texts of several lines, and keys of many parts, where texts are NULs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +109,15 @@ class Difference:
     patched: tuple[Patched, ...] = ()
 
     def to_toml(self) -> str:
-        """Return the description as it is written."""
+        """Return the description as it is written.
+
+        Raises:
+            FormatError: It would say something that cannot be.
+            UnsupportedError: It would be too large to be read.
+        """
         import tomli_w
 
+        _check(self)
         document: dict[str, Any] = {"format": FORMAT, "version": VERSION}
         if self.deleted:
             document["deleted"] = list(self.deleted)
@@ -116,23 +127,23 @@ class Difference:
             document["patched"] = [
                 {**_row(each.made), "delta": each.delta, "sources": [_row(source) for source in each.sources]} for each in self.patched
             ]
-        return tomli_w.dumps(document)
+        text = tomli_w.dumps(document)
+        if len(text.encode()) > _MOST:
+            raise UnsupportedError(f"would have {len(text.encode())} bytes; up to {_MOST} are read", what=DESCRIPTION)
+        return text
 
 
 def _row(version: Version) -> dict[str, Any]:
     return {"path": version.path, "size": version.size, "sha256": version.sha256}
 
 
-def _described(fs: FileSystem) -> bytes | None:
+def _described(fs: FileSystem) -> Storage | None:
     """The description of a mod; None where there is none."""
     try:
-        found = fs.metadata(DESCRIPTION)
-        if found.kind != "file" or found.size > _MOST:
-            return None
-        data = fs.storage(DESCRIPTION)[:].tobytes()
+        storage = fs.storage(DESCRIPTION)
+        return storage if _MARK.search(storage[:_MOST]) else None
     except (OboromiFsError, OSError):
         return None
-    return data if _MARK.search(data) else None
 
 
 def is_difference(fs: FileSystem) -> bool:
@@ -149,9 +160,14 @@ def read_difference(fs: FileSystem) -> Difference:
     """
     import tomllib
 
-    data = _described(fs)
-    if data is None:
+    storage = _described(fs)
+    if storage is None:
         raise FormatError(f"has no {DESCRIPTION} that begins with format = {FORMAT!r}", what="mod")
+    if storage.size > _MOST:
+        raise UnsupportedError(f"has {storage.size} bytes; up to {_MOST} are read", what=DESCRIPTION)
+    data = storage[:].tobytes()
+    if _ODD.search(_TEXT.sub(b"\0", data)):  # Of no use here; and for keys of many parts the parser takes the square of the time.
+        raise FormatError("has keys of many parts, or texts of several lines: a description has none", what=DESCRIPTION)
     try:
         document = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -236,8 +252,11 @@ def _check(found: Difference) -> None:
     """See whether the fields of a description agree with each other.
 
     Raises:
-        FormatError: One path stands for two things; or a file that is gone is said to have contents.
+        FormatError: One path stands for two things; or a file that is gone is said to have contents; or folders lie too deep in each other.
     """
+    paths = (*found.deleted, *found.directories, *(each.made.path for each in found.patched))
+    if sum(len(path) * path.count("/") for path in paths) > _MOST_FOLDERS:
+        raise FormatError("names more folders in folders than can be held", what=DESCRIPTION)
     gone = _unique("deleted", found.deleted)
     for field, paths in (("deleted", found.deleted), ("directories", found.directories)):
         for number, path in enumerate(paths):
@@ -321,7 +340,8 @@ class DifferenceFs(MemoryFs):
 
         sources = [self._source(each, version) for version in each.sources]
         source = sources[0] if len(sources) == 1 else ConcatStorage(sources)
-        return VcdiffStorage(source, self._folder.storage(each.delta), each.made.size)
+        made = VcdiffStorage(source, self._folder.storage(each.delta), each.made.size)
+        return DigestedStorage(made, each.made.sha256, f"patched file {each.made.path!r}")
 
     def _source(self, each: Patched, version: Version) -> Storage:
         """A file of the game, once it is known to be the right one."""
@@ -350,14 +370,6 @@ def _has(fs: FileSystem, path: str) -> bool:
         return fs.metadata(path).kind == "directory"
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def digest_of(storage: Storage) -> str:
-    """Return the SHA-256 of all bytes, as a description has it."""
-    digest = sha256()
-    for start in range(0, storage.size, _CHUNK):
-        digest.update(storage[start : start + _CHUNK])
-    return digest.hexdigest()
 
 
 def open_difference(fs: FileSystem, below: FileSystem) -> DifferenceFs:

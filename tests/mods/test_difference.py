@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oboromi_fs import CorruptError, FormatError, HostFs, MemoryFs, OboromiFsError, UnsafePathError, UnsupportedError
+from oboromi_fs import CorruptError, FormatError, HostFs, IntegrityError, MemoryFs, OboromiFsError, UnsafePathError, UnsupportedError
 from oboromi_fs.delta import vcdiff
 from oboromi_fs.jobs.diffmod import make_difference
-from oboromi_fs.mods.difference import is_difference, open_difference, read_difference
+from oboromi_fs.mods.difference import Difference, is_difference, open_difference, read_difference
 from oboromi_fs.overlay import Layer, UnionFs
 from oboromi_fs.testing import check_filesystem
 from tests.delta.test_matching import noise, versions
@@ -258,6 +258,54 @@ def test_later_versions_and_what_is_no_mod() -> None:
         read_difference(MemoryFs({"mod.toml": b'format = "oboromi mod"\n]'}))
     for files in ({}, {"mod.toml": b'name = "some other mod"'}, {"mod.toml/x": b""}):
         assert not is_difference(MemoryFs(files))
+
+
+def test_a_patched_file_that_comes_out_otherwise_is_told_by_reading_it(mod: str) -> None:
+    base = MemoryFs({"a": noise(1, 500), "gone": b"x"})
+    toml = os.path.join(mod, "mod.toml")
+    with open(toml, encoding="utf-8") as file:
+        text = file.read()
+    with open(toml, "w", encoding="utf-8") as file:
+        file.write(text.replace(sha256(noise(1, 400)).hexdigest(), "0" * 64))
+    union = mounted(base, mod)
+    assert union.storage("a")[5:9] == noise(1, 400)[5:9]
+    with pytest.raises(IntegrityError, match=f"patched file 'a': SHA-256 is {sha256(noise(1, 400)).hexdigest()}, and not 000"):
+        union.read_bytes("a")
+    assert union.read_bytes("b/c") == b"new"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a." * 50_000 + "a = 1", "keys of many parts"),
+        ("[" + "a." * 50_000 + "a]", "keys of many parts"),
+        ('x = {y = """ "x """, ' + "'a'.\"b\" . c." * 10_000 + 'a = ""}', "texts of several lines"),
+        ("x = '''\na.a.a.a'''", "texts of several lines"),
+        ("deleted = " + "[" * 50_000, "is no TOML"),
+        ("size = " + "1" * 50_000, "is no TOML"),
+        (f"directories = ['{'a/' * 20_000}a']", "more folders in folders"),
+        ("deleted = ['" + "a/" * 200_000 + "a']", "more folders in folders"),
+    ],
+)
+def test_descriptions_that_would_take_long_or_much(text: str, problem: str) -> None:
+    with pytest.raises(FormatError, match=problem):
+        read_difference(MemoryFs({"mod.toml": (HEAD + text).encode()}))
+
+
+def test_descriptions_that_are_too_large_are_neither_read_nor_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oboromi_fs.mods.difference._MOST", 100)
+    mod = MemoryFs({"mod.toml": HEAD.encode() + b"#" * 100})
+    assert is_difference(mod)
+    with pytest.raises(UnsupportedError, match="has 135 bytes; up to 100 are read"):
+        read_difference(mod)
+    with pytest.raises(UnsupportedError, match=r"would have 1[0-9]{2} bytes; up to 100 are read"):
+        Difference(("a" * 80,)).to_toml()
+
+
+@pytest.mark.parametrize("name", ["a.b.c.d.e.f.g.h.i.j.k", "a'''b", 'a"""b', "'", '"', "a.'b.\"c", "a = 1 # b"])
+def test_names_that_toml_has_marks_for(name: str) -> None:
+    found = Difference((name,), (f"x{name}",))
+    assert read_difference(MemoryFs({"mod.toml": found.to_toml().encode()})) == found
 
 
 def test_whiteouts_in_files_are_refused() -> None:
