@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.errors import FormatError, OboromiFsError
 from oboromi_fs.overlay.semantic.blocks import compare_binaries, equal
+from oboromi_fs.overlay.semantic.modules import MODULES
 from oboromi_fs.overlay.semantic.parsers import INI, JSON, TOML
 from oboromi_fs.overlay.semantic.registry import HEAD_SIZE, Registry
 from oboromi_fs.overlay.semantic.texts import compare_texts, is_text
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPARATORS", "analyze_pair", "register", "relate", "unregister"]
 
-COMPARATORS = Registry((*TITLES, JSON, TOML, INI))
+COMPARATORS = Registry((*TITLES, *MODULES, JSON, TOML, INI))
 """Who is asked where no other registry is given."""
 
 MOST_NOTE = 200

@@ -38,6 +38,9 @@ class Format(StrEnum):
     CNMT = "CNMT"
     TICKET = "Ticket"
     CERTIFICATES = "Certificates"
+    NSO = "NSO"
+    NRO = "NRO"
+    KIP = "KIP"
     UNKNOWN = "Unknown"
     """One version is text and the other is not."""
 
