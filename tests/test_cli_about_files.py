@@ -16,14 +16,14 @@ EXE = DATA / "exe"
 BUILD_ID = "4E795564D8F92ABE10ED05873AF2404E08C6D76A"
 
 
-def lines(*arguments: object) -> list[str]:
+def lines(*arguments: str | Path) -> list[str]:
     """What ``info`` says, without the lines of the tree."""
     result = oboromi("info", "--language", "en", *arguments, *KEYS)
     assert (result.code, result.err) == (0, b"")
     return [line.lstrip("├└│─ ") for line in result.lines]
 
 
-def document(*arguments: object) -> Any:
+def document(*arguments: str | Path) -> Any:
     result = oboromi("info", "--json", "--language", "en", *arguments, *KEYS)
     assert (result.code, result.err) == (0, b"")
     return result.json
@@ -42,7 +42,7 @@ NACP = [
 
 
 @pytest.mark.parametrize("path", [EXE / "control.nacp", f"{NSP}/@control/romfs/control.nacp", EXE / "test_assets.nro" / "control.nacp"])
-def test_control_data_wherever_they_are(path: object) -> None:
+def test_control_data_wherever_they_are(path: str | Path) -> None:
     assert lines(path) == [f"{path}  control data (NACP), 16.0 KiB", *NACP]
 
 
