@@ -194,3 +194,94 @@ def test_a_bare_image_or_folder_is_a_game() -> None:
     assert found.code == 0
     assert "x" in found.lines
     assert oboromi("overlay", "ls", "--mods", "mymod", "--base", str(DATA / "exe" / "test.nso")).code == 3
+
+
+def test_the_folder_of_a_title_and_one_mod_of_it() -> None:
+    whole = oboromi("mods", "user", "--title", ID)
+    assert oboromi("mods", f"user/load/{ID.upper()}").lines == whole.lines
+    one = oboromi("mods", f"user/load/{ID.upper()}/a")
+    assert "this is one mod of 0100abcdef000000, looked at alone" in one.message
+    assert one.lines[:3] == ["mods of no title's folder", "├── atmosphere", "│   └── a: romfs"]
+    inside = oboromi("mods", "mymod/romfs")
+    assert (inside.code, inside.out) == (1, b"")
+    assert inside.message == "no mods in mymod/romfs; mymod/romfs looks like a part of a mod: give the folder it is in, mymod"
+
+
+def test_a_title_without_mods() -> None:
+    found = oboromi("mods", "user", "--title", "0100000000010000")
+    assert (found.code, found.out) == (1, b"")
+    assert found.message == f"no mods for 0100000000010000 in user; there are mods for {ID}"
+    assert oboromi("mods", "user", "--title", "0100000000010000", "--json").json == []
+    over = oboromi("overlay", "ls", "--profile", "yuzu", "--mods", "user", "--title", "0100000000010000")
+    assert f"yuzu finds no mods for 0100000000010000 in user; there are mods for {ID}".encode() in over.err
+
+
+def test_names_of_nothing_are_warned_of() -> None:
+    found = oboromi("mods", "user", "--disable", "c", "--disable", "A")
+    assert found.message == "warning: there is no mod 'c' to leave out; the mods are a, b"
+    assert "    ├── a (off): romfs" in found.lines
+    assert b"there is no mod 'c' to leave out; the mods are a, b" in yuzu("ls", "--disable", "c").err
+
+
+def test_what_is_of_every_title_is_told_once() -> None:
+    for path in ("sd/atmosphere/contents/0100000000010000/romfs/x", "sd/atmosphere/kip_patches/notes.txt"):
+        Path(path).parent.mkdir(parents=True)
+        Path(path).touch()
+    assert oboromi("mods", "sd").lines[:5] == [
+        "every title",
+        "└── atmosphere",
+        "    └── ignored atmosphere/kip_patches/notes.txt: is a file; kip_patches has a folder for each set of patches",
+        "0100000000010000",
+        "└── atmosphere",
+    ]
+    table = oboromi("mods", "sd", "--compare").lines
+    assert [line for line in table if line.startswith("atmosphere/kip_patches")] == [table[2]]
+
+
+def test_mods_of_equal_names_show_their_place() -> None:
+    for path in ("x/Mod/romfs/a", "y/Mod/romfs/a", "y/Mod/romfs_ext/a"):
+        target = Path(f"app/mods/contents/{ID}/{path}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    told = "romfs_ext is of yuzu: Ryujinx can neither delete nor patch a file of the RomFS"
+    assert oboromi("mods", "app", "--profile", "ryujinx").lines[2:5] == [
+        f"    ├── Mod in mods/contents/{ID}/x/Mod: romfs",
+        f"    └── Mod in mods/contents/{ID}/y/Mod: romfs",
+        f"        └── ignored mods/contents/{ID}/y/Mod/romfs_ext: {told}",
+    ]
+
+
+def test_mods_over_the_game() -> None:
+    for path in ("Data/x", "HELLO.txt"):
+        target = Path(f"user/load/{ID.upper()}/c/romfs/{path}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    other = Path("user/load/0100000000010000/m/romfs/x")
+    other.parent.mkdir(parents=True)
+    other.touch()
+    found = oboromi(*KEYS, "mods", "user", "--base", NSP)
+    assert found.lines[0] == ID
+    assert [line.partition("note ")[2] for line in found.lines if "note " in line] == [
+        f"load/{ID.upper()}/c/romfs/Data: the game's is called 'data', in another case: the files in it are added, and never asked for",
+        f"load/{ID.upper()}/c/romfs/HELLO.txt: the game's is called 'hello.txt', in another case: the file is added, and never asked for",
+    ]
+    warned = oboromi(*KEYS, "mods", "user", "--base", NSP, "--title", "0100000000010000")
+    assert warned.message == f"warning: {NSP} is title {ID}, and the mods are for 0100000000010000"
+
+
+def test_a_zip_of_mods() -> None:
+    import shutil
+
+    shutil.make_archive("pack", "zip", ".", "mymod")
+    assert oboromi("mods", "pack.zip", "--profile", "yuzu").lines[1:] == ["└── yuzu", "    └── mymod: romfs romfs_ext"]
+    assert oboromi("overlay", "cat", "romfs/x", "--mods", "pack.zip").code == 0
+    assert oboromi("overlay", "romfs", "-o", "out.romfs", "--mods", "pack.zip").code == 0
+    assert oboromi("ls", "out.romfs").lines == ["x"]
+    shutil.make_archive("outer", "zip", ".", "user")
+    assert oboromi("mods", "outer.zip").message == "no mods in outer.zip; there are mods further in: give outer.zip/user"
+
+
+def test_an_empty_folder_has_no_table() -> None:
+    Path("empty").mkdir()
+    found = oboromi("mods", "empty", "--compare")
+    assert (found.code, found.out, found.message) == (1, b"", "no mods in empty")

@@ -37,6 +37,17 @@ def test_E2_ryujinx_takes_the_first_that_is_found() -> None:
     assert names("ryujinx", root) == ["b", "a"]
 
 
+def test_E2_ryujinx_takes_its_own_folder_before_the_cards() -> None:
+    card = f"sdcard/atmosphere/contents/{LOWER}"
+    root = tree({f"mods/contents/{LOWER}/b/romfs/x": b"", f"{card}/romfs/x": b"", f"{card}/a/romfs/x": b""})
+    paths = [mod.path for mod in reversed(installed("ryujinx", root).mods)]  # The strongest first.
+    assert paths == [f"mods/contents/{LOWER}/b", card, f"{card}/a"]
+
+
+def test_E2_plain_takes_the_later_by_name() -> None:
+    assert names("plain", tree({f"{mod}/romfs/x": b"" for mod in ("b", "a", "Z")})) == ["Z", "a", "b"]  # Weakest first.
+
+
 def test_E13_manuals_are_of_atmosphere_and_yuzu() -> None:
     for name, expected in (("atmosphere", ["manual_html"]), ("yuzu", ["manual_html"]), ("plain", ["manual_html"])):
         assert kinds(name, tree({f"{PLACES[name]}/manual_html/html-document/a.html": b""})) == [expected]
@@ -63,6 +74,18 @@ def test_E18_emulators_take_parts_in_any_case(name: str) -> None:
     assert kinds(name, root) == [["romfs", "exefs"]]
 
 
+@pytest.mark.parametrize("name", ["yuzu", "ryujinx", "plain"])
+def test_E18_emulators_take_cheats_in_any_case(name: str) -> None:
+    assert kinds(name, tree({f"{PLACES[name]}/Cheats/0011223344556677.txt": b""})) == [["cheats"]]
+
+
+@pytest.mark.parametrize("part", ["EXEFS/main", "Cheats/0011223344556677.txt", "Romfs.bin", "Manual_html/html-document/a"])
+def test_E18_the_console_takes_no_part_in_another_case(part: str) -> None:
+    found = installed("atmosphere", tree({f"{PLACES['atmosphere']}/{part}": b""}))
+    assert [mod.parts for mod in found.mods] == [()]
+    assert told(found) == [("case", f"{PLACES['atmosphere']}/{part.partition('/')[0]}")]
+
+
 def test_E18_the_console_does_not() -> None:
     root = tree({f"{PLACES['atmosphere']}/RomFS/x": b""})
     assert told(installed("atmosphere", root)) == [("case", f"{PLACES['atmosphere']}/RomFS")]
@@ -78,6 +101,45 @@ def test_E18_ryujinx_nests_to_any_depth() -> None:
     ]
     endless = tree({f"{base}/{'n/' * 80}romfs/x": b""})
     assert [reason for reason, _ in told(installed("ryujinx", endless))] == ["path"]
+
+
+MODULES = ("rtld", "main", *(f"subsdk{number}" for number in range(10)), "sdk")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_E16_modules_that_are_loaded(name: str) -> None:
+    exefs = f"{PLACES[name]}/exefs"
+    root = tree({f"{exefs}/{each}": b"" for each in (*MODULES, "main.npdm", "subsdk10", "nnSdk", "Main", "main.nso")})
+    found = installed(name, root)
+    assert kinds(name, root) == [["exefs"]]
+    assert told(found) == [
+        ("case", f"{exefs}/Main"),
+        ("name", f"{exefs}/main.nso"),
+        ("name", f"{exefs}/nnSdk"),
+        ("name", f"{exefs}/subsdk10"),
+    ]
+
+
+def test_E16_modules_in_the_order_they_are_loaded() -> None:
+    from oboromi_fs.mods.names import MODULES as ORDER
+
+    assert ORDER == MODULES
+
+
+@pytest.mark.parametrize(("name", "stubs"), [("atmosphere", True), ("yuzu", False), ("ryujinx", True), ("plain", True)])
+def test_E15_E17_who_reads_stubs(name: str, *, stubs: bool) -> None:
+    stub = f"{PLACES[name]}/exefs/sdk.stub"
+    root = tree({stub: b"", f"{PLACES[name]}/romfs/x": b""})
+    assert kinds(name, root) == [["romfs", "exefs"] if stubs else ["romfs"]]
+    assert told(installed(name, root)) == ([] if stubs else [("unsupported", stub)])
+
+
+@pytest.mark.parametrize(("name", "kept"), [("atmosphere", False), ("yuzu", True), ("ryujinx", False), ("plain", True)])
+def test_E11_romfs_ext_is_of_yuzu(name: str, *, kept: bool) -> None:
+    path = f"{PLACES[name]}/romfs_ext"
+    root = tree({f"{path}/a.stub": b"", f"{PLACES[name]}/romfs/x": b""})
+    assert kinds(name, root) == [["romfs", "romfs_ext"] if kept else ["romfs"]]
+    assert told(installed(name, root)) == ([] if kept else [("unsupported", path)])
 
 
 def test_E17_ryujinx_takes_containers_from_the_titles_folder_alone() -> None:
@@ -119,6 +181,15 @@ def test_E26_files_of_cheats() -> None:
     assert told(installed("yuzu", root)) == [("name", f"{cheats}/all.txt")]
 
 
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [("atmosphere", []), ("yuzu", []), ("ryujinx", ["exefs_patches", "nro_patches"]), ("plain", ["exefs_patches"])],
+)
+def test_E19_sets_of_patches_in_the_folder_of_ryujinx(name: str, taken: list[str]) -> None:
+    root = tree({f"mods/{kind}/set/{BUILD_TEXT}.ips": b"" for kind in ("exefs_patches", "nro_patches")})
+    assert sorted(part.kind for mod in installed(name, root).mods for part in mod.parts) == taken
+
+
 def test_E27_ids_of_one_title() -> None:
     assert (update_id(ID), addon_id(ID, 5), base_id(ID + 0x1005), base_id(ID + 0x800)) == (ID + 0x800, ID + 0x1005, ID, ID)
     assert [kind_of(each) for each in (ID, update_id(ID), addon_id(ID, 0), ID + 2)] == ["application", "update", "add-on", "program"]
@@ -132,6 +203,13 @@ def test_E27_the_updates_id_gets_no_mods(name: str) -> None:
     found = installed(name, tree({f"{place}/romfs/x": b""}), ID + 0x800)
     assert found.mods == ()
     assert [reason for reason, _ in told(found)] == ["place"]
+
+
+@pytest.mark.parametrize("name", ["atmosphere", "yuzu", "ryujinx"])
+def test_E27_mods_under_the_updates_id_are_no_mods_of_the_title(name: str) -> None:
+    place = PLACES[name].replace(LOWER, f"{ID + 0x800:016x}").replace(UPPER, f"{ID + 0x800:016X}")
+    assert installed(name, tree({f"{place}/romfs/x": b"", f"{PLACES[name]}/romfs/x": b""})).mods[0].path == PLACES[name]
+    assert installed(name, tree({f"{place}/romfs/x": b""})).mods == ()
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -162,6 +240,28 @@ size=2
     assert names("yuzu", root) == ["a"]
     assert told(installed("yuzu", root)) == [("disabled", f"load/{UPPER}/b"), ("disabled", f"sdmc/atmosphere/contents/{UPPER}")]
     assert [mod.name for mod in profile("yuzu", disabled=["a"]).installed(root, ID).enabled] == []
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_E30_the_state_of_one_tool_is_nothing_to_another(name: str) -> None:
+    settings = f"[DisabledAddOns]\n1\\title_id={ID}\n1\\disabled\\1\\d=mod\n"
+    state = mods_json(("mod", f"mods/contents/{LOWER}/mod", False))
+    root = tree({f"{PLACES[name]}/romfs/x": b"", "config/qt-config.ini": settings, f"games/{LOWER}/mods.json": state})
+    assert [mod.enabled for mod in installed(name, root).mods] == [name in ("atmosphere", "plain")]
+
+
+@pytest.mark.parametrize("name", ["yuzu", "ryujinx"])
+def test_E30_contradictory_states_of_two_tools_stay_apart(name: str) -> None:
+    settings = f"[DisabledAddOns]\n1\\title_id={ID}\n1\\disabled\\1\\d=mod\n"
+    root = tree(
+        {
+            f"{PLACES['yuzu']}/romfs/x": b"",
+            f"{PLACES['ryujinx']}/romfs/x": b"",
+            "config/qt-config.ini": settings,
+            f"games/{LOWER}/mods.json": mods_json(("mod", f"mods/contents/{LOWER}/mod", True)),
+        }
+    )
+    assert [mod.enabled for mod in installed(name, root).mods] == [name == "ryujinx"]
 
 
 def mods_json(*rows: tuple[str, str, bool]) -> bytes:
