@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oboromi_formats.cnmt import MetaType, RecordType
 from oboromi_fs import MemoryFs, MemoryStorage, Nca
 from oboromi_fs._forge import nacp, npdm, ticket
+from oboromi_fs.backends.nca import crypt_runs
 from oboromi_fs.builders.cnmt import build_cnmt, content_of, meta_image
 from oboromi_fs.builders.nca import BuiltNca, NcaBuilder, encrypt_title_key, nca_layout, patch_section, rights_id_of
+from oboromi_fs.builders.ncz import NczBuilder, NczOptions
 from oboromi_fs.builders.nso import build_nso
 from oboromi_fs.builders.nsp import build_nsp
 from oboromi_fs.builders.pfs0 import build_pfs0
 from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.builders.xci import build_xci
+from oboromi_fs.tickets import Ticket
 from tests.building import KEYS
 
 if TYPE_CHECKING:
@@ -119,6 +124,28 @@ def xci(members: Mapping[str, bytes]) -> bytes:
     return build_xci({"secure": MemoryFs(dict(members))})[:].tobytes()
 
 
+def nsz(members: Mapping[str, bytes], exponent: int | None = 14) -> bytes:
+    """A package whose program and data NCAs are compressed, as nsz makes them: in blocks, or in one piece."""
+    packed: dict[str, bytes] = {}
+    for name, data in members.items():
+        large = name.endswith(".nca") and not name.endswith(".cnmt.nca") and len(data) > 0x10000
+        packed[name.removesuffix(".nca") + ".ncz" if large else name] = compressed(name, data, members, exponent) if large else data
+    return nsp(packed)
+
+
+def compressed(name: str, data: bytes, members: Mapping[str, bytes], exponent: int | None) -> bytes:
+    """An NCZ; the ticket of its NCA is among the members, where it needs one."""
+    tickets = [Ticket.read(MemoryStorage(each)) for other, each in members.items() if other.endswith(".tik")]
+    nca = Nca(
+        MemoryStorage(data, name), KEYS, tickets=lambda rights_id: next((each for each in tickets if each.rights_id == rights_id), None)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        target = os.path.join(folder, name)
+        NczBuilder(nca.raw, crypt_runs(nca), NczOptions(level=1, exponent=exponent, workers=1)).write(target)
+        with open(target, "rb") as file:
+            return file.read()
+
+
 def permit(title_id: int, key: bytes = TITLE_KEY) -> dict[str, bytes]:
     """The ticket of a title key, by name."""
     rights_id = rights_id_of(title_id, GENERATION)
@@ -202,10 +229,10 @@ def put(root: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def pile(root: Path) -> Path:
-    """The title in every wrapping: a card with base and an add-on, an update as NSP, the other loose with a ticket, and mods."""
+    """The title in every wrapping: a card with base and an add-on, an update as NSZ, the other loose with a ticket, an NSP, and mods."""
     files = {
         "card.xci": xci({**base_title(), **addon(1, ADDON_2)}),
-        "updates/old.nsp": nsp(update_1()),
+        "updates/old.nsz": nsz(update_1()),
         "addon.nsp": nsp(addon(0, ADDON_1)),
         **{f"loose/{name}": data for name, data in {**update_2(**locked(UPDATE)), **permit(UPDATE)}.items()},
         **MODS,

@@ -91,7 +91,7 @@ def test_what_makes_no_sense(pile: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_told(tmp_path: Path, pile: Path) -> None:
-    (tmp_path / "u.nsp").write_bytes((pile / "updates" / "old.nsp").read_bytes())
+    (tmp_path / "u.nsz").write_bytes((pile / "updates" / "old.nsz").read_bytes())
     told = oboromi("title", "ls", "-f", str(tmp_path), "--keys", str(pile.parent / "prod.keys"))
     assert (told.code, told.lines) == (0, ["exefs"])
     warnings = told.err.decode().splitlines()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARTS = ("base", "update 1", "update 2", "addon 0", "addon 1")
-WRAPPINGS = ("nsp", "xci", "loose", "nsp in a folder")
+WRAPPINGS = ("nsp", "nsz", "nsz solid", "xci", "loose", "nsp in a folder")
 
 
 @cache
@@ -39,6 +39,8 @@ def wrapped(files: dict[str, bytes], wrapping: str, number: int) -> dict[str, by
         return {f"loose/{name}": data for name, data in files.items()}
     if wrapping == "xci":
         return {f"{number}.xci": forging.xci(files)}
+    if wrapping.startswith("nsz"):
+        return {f"{number}.nsz": forging.nsz(files, None if wrapping.endswith("solid") else 14)}
     return {f"{number}.nsp" if wrapping == "nsp" else f"deep/{number}/er/x.nsp": forging.nsp(files)}
 
 
