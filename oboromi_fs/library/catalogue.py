@@ -7,11 +7,13 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.library.holdings import Holding, stamp_of
+from oboromi_fs.library.pace import Pace
 from oboromi_fs.library.rows import NotARow, holding_of, stamp_text, text_of, verification_of, verification_text
 from oboromi_fs.library.store import Row, Store, default_path
 from oboromi_fs.titles.found import Issue
@@ -34,7 +36,6 @@ _AHEAD = 16
 """Places for each thread that wait for one."""
 _BATCH_SECONDS = 1.0
 """How often what was found is written: what a crash would lose."""
-_FEW_THREADS = 4
 
 
 @dataclass(slots=True)
@@ -121,7 +122,7 @@ class Catalogue:
 
         Args:
             folders: Host folders, searched to the bottom, and files.
-            workers: Threads that look; a few by default. More help where a disk or share is slow to answer.
+            workers: Threads that look. By default one, and more where it turns out that most of the time is spent waiting for a disk.
             again: Look into everything, changed or not.
             progress: Called with places done and places known so far.
 
@@ -170,16 +171,13 @@ class Catalogue:
         progress: Callable[[int, int], None] | None,
     ) -> Iterator[tuple[Place, Holding | None, bool]]:
         """Each place with what it holds, in order, and whether it was looked into; None for what has vanished meanwhile."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        count = workers or min(_FEW_THREADS, os.cpu_count() or 1)
-        pool: ThreadPoolExecutor | None = None
-        waiting: deque[tuple[Place, Holding | Future[Holding | None] | None]] = deque()
+        pace = Pace(workers)
+        waiting: deque[tuple[Place, Holding | Future[Holding | None]]] = deque()
         done = 0
         exhausted = False
         try:
             while waiting or not exhausted:
-                while not exhausted and len(waiting) < count * _AHEAD:
+                while not exhausted and len(waiting) < _AHEAD * pace.threads:
                     place = next(places, None)
                     if place is None:
                         exhausted = True
@@ -188,26 +186,23 @@ class Catalogue:
                     if not stamp:
                         continue
                     met.add(place.path)
-                    old = None if again else self._unchanged(known.get(place.path), place, stamp)
-                    if old is not None:
-                        waiting.append((place, old))
-                        continue
-                    if pool is None:
+                    row = known.get(place.path)
+                    old = None if again else self._unchanged(row, place, stamp)
+                    if old is None:
                         _ = self._opener.keys  # Read once, before threads ask.
-                        pool = ThreadPoolExecutor(count, "library")
-                    waiting.append((place, pool.submit(self._look, place, stamp, _verified(known.get(place.path), stamp))))
+                        waiting.append((place, pace.submit(partial(self._look, place, stamp, _verified(row, stamp)))))
+                    else:
+                        waiting.append((place, old))
                 if not waiting:
                     break
                 place, result = waiting.popleft()
-                is_new = result is not None and not isinstance(result, Holding)
-                holding = result if isinstance(result, Holding) or result is None else result.result()
+                found = result if isinstance(result, Holding) else result.result()
                 done += 1
                 if progress is not None:
                     progress(done, done + len(waiting))
-                yield place, holding, is_new
+                yield place, found, not isinstance(result, Holding)
         finally:
-            if pool is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
+            pace.stop()
 
     def _look(self, place: Place, stamp: tuple[FileStamp, ...], verification: Verification | None) -> Holding | None:
         from oboromi_fs.library.looking import look
