@@ -220,6 +220,14 @@ def test_E29_addons_have_mods_of_their_own(name: str) -> None:
     assert [part.path for mod in installed(name, root, addon).mods for part in mod.parts] == [f"{place}/romfs"]
 
 
+def test_E29_addons_have_a_romfs_alone_on_the_console() -> None:
+    place = f"atmosphere/contents/{addon_id(ID, 1):016x}"
+    root = tree({f"{place}/{part}": b"" for part in ("romfs/x", "romfs.bin", "exefs/main", "manual_html/html-document/a", "cheats/x")})
+    found = installed("atmosphere", root, addon_id(ID, 1))
+    assert [part.kind for mod in found.mods for part in mod.parts] == ["romfs", "romfs.bin"]
+    assert told(found) == [("name", f"{place}/{part}") for part in ("cheats", "exefs", "manual_html")]
+
+
 def test_E30_yuzu_switches_off_by_its_settings() -> None:
     settings = rf"""[Other]
 x=1

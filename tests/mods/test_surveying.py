@@ -199,3 +199,14 @@ def test_a_folder_of_much_else_is_not_held_against_anyone() -> None:
     root = tree({f"{LOWER}/romfs/x": b"", "letters.txt": b"", "photos/x": b""})
     for name in PROFILES:
         assert not [path for _, path in told(installed(name, root)) if path in ("letters.txt", "photos")]
+
+
+def test_a_folder_of_many_things_is_no_mod_for_one_in_it() -> None:
+    few = {f"home/{number}/x": b"" for number in range(7)}
+    assert [mod.name for mod in survey(tree({**few, "home/m/romfs/x": b""}))[0].found["yuzu"].mods] == ["home"]
+    assert survey(tree({**few, "home/7/x": b"", "home/m/romfs/x": b""})) == []
+
+
+def test_a_file_is_not_a_folder_in_another_case() -> None:
+    root = tree({f"{PLACES['yuzu']}/romfs/{path}": b"" for path in ("D", "A.txt/x")})
+    assert list(other_case(loaded("yuzu", root), root)) == []
