@@ -28,6 +28,10 @@ _NODE_SIZES = range(0x40, 0x80001)
 _LAST_VERSION = 1
 _MOST = 1 << 28
 """Entries that are read: more map more than any archive holds."""
+_LARGEST = 1 << 41
+"""Bytes a tree may map: as many as a section table can name, 2^32 units of 0x200. Zeros take no room, so nothing else bounds them."""
+_AT_ONCE = 1 << 20
+"""Bytes of sets that are read before they are checked; of a node at least one."""
 
 
 class Geometry(NamedTuple):
@@ -169,38 +173,60 @@ class _Reader:
     def read(self, count: int, end: int | None) -> Buckets:
         import numpy as np
 
-        shape, base = self.shape, self.shape.node_bytes
-        raw = np.frombuffer(self.storage[base : base + shape.entry_bytes], np.uint8).reshape(shape.sets, shape.node_size)
-        heads = np.ascontiguousarray(raw[:, :_HEADER]).view(np.dtype([("index", "<i4"), ("count", "<i4"), ("end", "<i8")])).reshape(-1)
-        counts = heads["count"].astype(np.int64)
-        self._check_sets(heads["index"], counts)
+        base = self.shape.node_bytes
+        rows, counts, ends = self._sets()
         notes: list[str] = []
         if counts.sum() != count:
-            if shape.sets > 1:
+            if self.shape.sets > 1:
                 raise self.wrong(f"the sets hold {counts.sum()} entries, the header says {count}", base + 4, "count")
             notes.append(f"{self.what}: the header says {count} entries, the only set has {counts[0]}")
-        packed = raw[:, _HEADER : _HEADER + shape.entries * self.table.row_size].reshape(shape.sets, shape.entries, self.table.row_size)
-        present = np.arange(shape.entries) < counts[:, None]
-        rows = np.ascontiguousarray(packed[present]).reshape(-1).view(dtype(self.table))
         offsets: NDArray[np.int64] = rows["offset"].astype(np.int64)
         firsts = np.concatenate(([0], np.cumsum(counts)[:-1]))
-        self._check_order(offsets, firsts, heads["end"])
-        l1_end = self._check_nodes(offsets[firsts])
-        last = max(l1_end, int(heads["end"][-1]))
+        self._check_order(offsets, firsts, ends)
+        l1_end, set_end = self._check_nodes(offsets[firsts]), int(ends[-1])
+        last = max(l1_end, set_end)
         if last <= offsets[-1] and end is not None and end > offsets[-1]:
             notes.append(f"{self.what}: ends at {last:#x}, before its last entry at {offsets[-1]:#x}; {end:#x} is taken")
             last = end
+        elif l1_end != set_end:
+            notes.append(f"{self.what}: ends at {l1_end:#x}, its last set at {set_end:#x}; {last:#x} is taken")
         if last < offsets[-1]:
             raise self.wrong(f"ends at {last:#x}, before its last entry at {offsets[-1]:#x}", 8, "end")
+        if last > _LARGEST:
+            raise self.wrong(f"ends at {last:#x}, {_LARGEST:#x} is the most that a section can have", 8, "end")
         return Buckets(rows, np.append(offsets, last), tuple(notes))
 
-    def _check_sets(self, indices: NDArray[Any], counts: NDArray[np.int64]) -> None:
+    def _sets(self) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+        """The entries, and how many there are in each set and where it says that it ends.
+
+        Sets are checked before further ones are read: memory goes with the entries that are there, whatever the header says of them.
+        """
         import numpy as np
 
-        bad = np.flatnonzero((indices != np.arange(len(indices))) | (counts <= 0) | (counts > self.shape.entries))
+        shape, width = self.shape, self.shape.entries * self.table.row_size
+        rows: list[NDArray[Any]] = []
+        counts, ends = np.zeros(shape.sets, np.int64), np.zeros(shape.sets, np.int64)
+        step = max(_AT_ONCE // shape.node_size, 1)
+        for first in range(0, shape.sets, step):
+            stop = min(first + step, shape.sets)
+            start = shape.node_bytes + first * shape.node_size
+            raw = np.frombuffer(self.storage[start : start + (stop - first) * shape.node_size], np.uint8).reshape(-1, shape.node_size)
+            heads = _heads(raw)
+            counts[first:stop], ends[first:stop] = heads["count"], heads["end"]
+            self._check_sets(first, heads["index"], counts[first:stop])
+            packed = raw[:, _HEADER : _HEADER + width].reshape(-1, shape.entries, self.table.row_size)
+            present = np.arange(shape.entries) < counts[first:stop, None]
+            rows.append(np.ascontiguousarray(packed[present]).reshape(-1).view(dtype(self.table)))
+        return np.concatenate(rows), counts, ends
+
+    def _check_sets(self, first: int, indices: NDArray[Any], counts: NDArray[np.int64]) -> None:
+        import numpy as np
+
+        expected = np.arange(first, first + len(indices))
+        bad = np.flatnonzero((indices != expected) | (counts <= 0) | (counts > self.shape.entries))
         if len(bad):
-            number = int(bad[0])
-            problem = f"set {number} calls itself {indices[number]} and has {counts[number]} entries, 1 to {self.shape.entries} fit"
+            at, number = int(bad[0]), first + int(bad[0])
+            problem = f"set {number} calls itself {indices[at]} and has {counts[at]} entries, 1 to {self.shape.entries} fit"
             raise self.wrong(problem, self.shape.node_bytes + number * self.shape.node_size, "count")
 
     def _check_order(self, offsets: NDArray[np.int64], firsts: NDArray[Any], ends: NDArray[Any]) -> None:
@@ -226,7 +252,7 @@ class _Reader:
 
         shape = self.shape
         nodes = np.frombuffer(self.storage[: shape.node_bytes], np.uint8).reshape(1 + shape.l2, shape.node_size)
-        heads = np.ascontiguousarray(nodes[:, :_HEADER]).view(np.dtype([("index", "<i4"), ("count", "<i4"), ("end", "<i8")])).reshape(-1)
+        heads = _heads(nodes)
         values = np.ascontiguousarray(nodes[:, _HEADER : _HEADER + shape.offsets * 8]).view("<i8")
         direct = shape.offsets - shape.l2 if shape.l2 else shape.sets
         said = values[0, shape.l2 : shape.l2 + direct]
@@ -239,6 +265,9 @@ class _Reader:
             if values[0, number] != values[1 + number, 0]:
                 problem = f"L1 says that L2 node {number} begins at {values[0, number]:#x}, which says {values[1 + number, 0]:#x}"
                 raise self.wrong(problem, _HEADER + 8 * number, "offset")
+            if head["end"] < values[1 + number, count - 1]:
+                problem = f"L2 node {number} ends at {head['end']:#x}, before its last set at {values[1 + number, count - 1]:#x}"
+                raise self.wrong(problem, (1 + number) * shape.node_size + 8, "end")
             said = np.concatenate((said, values[1 + number, :count]))
         first = heads[0]
         if (first["index"], first["count"]) != (0, shape.l2 or shape.sets):
@@ -298,9 +327,20 @@ def build_buckets(rows: NDArray[np.void], end: int, table: Table, *, node_size: 
     return header, nodes.tobytes() + sets.tobytes()
 
 
+_HEAD = [("index", "<i4"), ("count", "<i4"), ("end", "<i8")]
+"""What every node begins with, as the fields of an array."""
+
+
+def _heads(nodes: NDArray[np.uint8]) -> NDArray[Any]:
+    """What nodes, an array of shape (count, node size), begin with."""
+    import numpy as np
+
+    return np.ascontiguousarray(nodes[:, :_HEADER]).view(np.dtype(_HEAD)).reshape(-1)
+
+
 def _put_heads(nodes: NDArray[np.uint8], indices: NDArray[Any], counts: NDArray[Any], ends: NDArray[Any]) -> None:
     import numpy as np
 
-    heads = np.zeros(len(nodes), np.dtype([("index", "<i4"), ("count", "<i4"), ("end", "<i8")]))
+    heads = np.zeros(len(nodes), np.dtype(_HEAD))
     heads["index"], heads["count"], heads["end"] = indices, counts, ends
     nodes[:, :_HEADER] = heads.view(np.uint8).reshape(len(nodes), _HEADER)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs.base import StorageBase
 from oboromi_fs.errors import CorruptError
-from oboromi_fs.storage._source import encrypted_place, fill
+from oboromi_fs.storage._source import encrypted_place, fill, view_of
 from oboromi_fs.storage.ctr import ctr_crypt
 
 if TYPE_CHECKING:
@@ -85,19 +85,22 @@ class AesCtrExStorage(StorageBase):
                 yield start, stop, None if self._plain[index] else self._secure + generation.to_bytes(4, "big")
 
     def _readinto(self, offset: int, target: memoryview) -> None:
-        fill(self.parent, offset, target)
         stop = offset + len(target)
-        index = int(self._starts.searchsorted(offset, "right")) - 1
-        while offset < stop:
+        source = view_of(self.parent, offset, stop)
+        if source is None:
+            fill(self.parent, offset, target)
+            source = target
+        position, index = offset, int(self._starts.searchsorted(offset, "right")) - 1
+        while position < stop:
             end = min(int(self._starts[index + 1]), stop)
-            if not self._plain[index]:
-                begin = max(offset, min(self.plain_until, end))
-                part = target[begin - offset : end - offset]
-                if part:
-                    upper = self._secure + self._generations[index].to_bytes(4, "big")
-                    ctr_crypt(self._key, upper, self.base_offset + begin, part, part)
-            target = target[end - offset :]
-            offset = end
+            begin = end if self._plain[index] else max(position, min(self.plain_until, end))
+            if position < begin and source is not target:
+                target[position - offset : begin - offset] = source[position - offset : begin - offset]
+            if begin < end:
+                part = slice(begin - offset, end - offset)
+                upper = self._secure + self._generations[index].to_bytes(4, "big")
+                ctr_crypt(self._key, upper, self.base_offset + begin, source[part], target[part])
+            position = end
             index += 1
 
     def place(self, offset: int = 0, /) -> Place:

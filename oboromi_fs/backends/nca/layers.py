@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_formats.bucket_tree import COMPRESSED_ENTRY, CTR_EX_ENTRY, INDIRECT_ENTRY
-from oboromi_fs._decode import corrupt, error
+from oboromi_fs._decode import error
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.errors import CorruptError, FormatError, MissingBaseError
-from oboromi_fs.storage.buckets import NODE_SIZE, geometry, read_buckets, tree_header
+from oboromi_fs.storage.buckets import read_buckets, tree_header
 from oboromi_fs.storage.compressed import CompressedStorage
 from oboromi_fs.storage.ctr import AesCtrStorage
 from oboromi_fs.storage.ctr_ex import AesCtrExStorage
@@ -31,10 +31,6 @@ def _tree(section: NcaSection, storage: Storage, entry: Table, header: bytes, at
     """Read a tree of a section, from the storage that is its table."""
     what = f"{section.what} {name} tree"
     head = tree_header(header, what=what, storage=section.nca.raw, offset=section.header_offset + at)
-    shape = geometry(head.entry_count, entry.row_size, NODE_SIZE)
-    if storage.size < shape.size:
-        problem = f"{head.entry_count} entries need {shape.size:#x} bytes, the table has {storage.size:#x}"
-        raise corrupt(problem, what=what, storage=storage, offset=0)
     buckets = read_buckets(storage, entry, head.entry_count, what=what, end=end)
     section.tree_notes += [note for note in buckets.notes if note not in section.tree_notes]
     return buckets
@@ -134,7 +130,8 @@ def patched(section: NcaSection, body: Storage) -> Storage:
         CorruptError: The table is damaged, or names bytes that its sources do not have.
     """
     buckets = _indirect(section, body)
-    base = _base_section(section, needed=bool((buckets.rows["source"] == 0).any()))
+    taken = (buckets.rows["source"] == 0) & (buckets.starts[1:] > buckets.starts[:-1])
+    base = _base_section(section, needed=bool(taken.any()))
     return IndirectStorage(buckets, (base, body), what=f"{section.what} indirect tree")
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PatchSection", "hashed_section", "patch_section"]
 
-_ALIGNMENT = 0x10
 _LEAST = 0x80
 """Bytes of the shortest run that is taken from the base: an entry of the tree, and one more for what follows, take 0x28."""
 _BLOCK = 64
