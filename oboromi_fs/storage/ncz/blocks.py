@@ -58,7 +58,6 @@ class BlockBody:
         self._cache = BlockCache(self._decompressed, KEPT)
         self._streams: dict[int, FrameStorage] = {}
         self._lock = threading.Lock()
-        zstandard()
 
     def span(self, number: int) -> tuple[int, int]:
         """Return where a block lies in the file."""

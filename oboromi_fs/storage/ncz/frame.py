@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs._decode import corrupt
 from oboromi_fs.base import StorageBase
-from oboromi_fs.storage.ncz.zstd import MAX_RATIO, Frames, content_size
+from oboromi_fs.storage.ncz.zstd import MAX_RATIO, Frames, content_size, zstandard
 
 if TYPE_CHECKING:
     from oboromi_fs.errors import CorruptError
@@ -94,6 +94,7 @@ class FrameStorage(StorageBase):
         self._spool: _Spool | None = None
         self._recent: OrderedDict[int, bytearray] = OrderedDict()
         self._failure: tuple[int, CorruptError] | None = None
+        zstandard()
         try:
             said = content_size(source[:32])
         except ValueError as wrong:

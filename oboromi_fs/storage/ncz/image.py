@@ -13,7 +13,7 @@ from oboromi_fs.storage.ncz.crypting import SectionCrypt
 from oboromi_fs.storage.ncz.frame import FrameStorage
 from oboromi_fs.storage.ncz.header import NczHeader, read_ncz_header
 from oboromi_fs.storage.ncz.sharing import share
-from oboromi_fs.storage.ncz.zstd import content_size
+from oboromi_fs.storage.ncz.zstd import content_size, zstandard
 
 if TYPE_CHECKING:
     from oboromi_fs.protocols import Place, Storage
@@ -50,6 +50,7 @@ class NczStorage(StorageBase):
     kind = "Ncz"
 
     def __init__(self, source: Storage, size: int | None = None, header: NczHeader | None = None) -> None:
+        zstandard()
         self.source = source
         self.ncz = header if header is not None else read_ncz_header(source)
         self._crypt = SectionCrypt(self.ncz)
@@ -113,7 +114,7 @@ class NczStorage(StorageBase):
     def place(self, offset: int = 0, /) -> Place:
         """Where byte ``offset`` really lies; of what is compressed, where the block begins that it comes from."""
         if offset < VERBATIM_SIZE:
-            return self.source.place(offset)
+            return self.source.place(offset)._replace(stored="compressed")  # Of a whole that is.
         body = self._body
         at = self.ncz.data_offset
         if isinstance(body, BlockBody) and offset < self._size:

@@ -45,6 +45,7 @@ def content_size(head: memoryview | bytes) -> int | None:
 
     Raises:
         ValueError: This is no frame, or its window is larger than any that is set up; the message says which.
+        UnsupportedError: The package is not installed; which is a ValueError, too, and to be found out before.
     """
     module = zstandard()
     try:
@@ -53,7 +54,7 @@ def content_size(head: memoryview | bytes) -> int | None:
         message = f"begins with {bytes(head[:4]).hex()!r}, which no Zstandard frame does ({wrong})"
         raise ValueError(message) from None
     size = int(parameters.content_size)
-    if parameters.window_size > MAX_WINDOW and parameters.window_size > size:
+    if parameters.window_size > MAX_WINDOW:
         message = f"needs a window of {parameters.window_size:#x} bytes, {MAX_WINDOW:#x} are the most that is set up"
         raise ValueError(message)
     return None if size in (module.CONTENTSIZE_UNKNOWN, module.CONTENTSIZE_ERROR) else size
