@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oboromi_formats.nacp import Language
     from oboromi_fs.metadata.nacp import Nacp
     from oboromi_fs.mods.loadout import Loadout
-    from oboromi_fs.mods.values import Notice
+    from oboromi_fs.mods.values import Installed, Notice
     from oboromi_fs.opening import KeysType
     from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
     from oboromi_fs.titles.bodies import Body
@@ -41,11 +41,26 @@ _MODDED = ("romfs", "exefs", "manual")
 
 
 class ModRoot(NamedTuple):
-    """A folder that mods are kept in: it, its path as the user wrote it, and whether the user said that mods are in it."""
+    """A folder that mods are kept in.
+
+    Attributes:
+        fs: The folder.
+        path: Its path, as the user wrote it.
+        named: Whether the user said that mods are in it; else it is a folder that titles were looked for in, and may have mods as well.
+        games: Real paths of folders in it that are extracted titles, and so none.
+    """
 
     fs: FileSystem
     path: str
     named: bool
+    games: frozenset[str] = frozenset()
+
+    def of(self, found: Installed) -> Installed:
+        """Return what a profile found, without what is no mod."""
+        if self.named:
+            return found
+        mods = tuple(mod for mod in found.mods if os.path.realpath(os.path.join(self.path, mod.path)) not in self.games)
+        return replace(found, mods=mods)
 
 
 class Title(FileSystemBase):
@@ -302,7 +317,9 @@ class _Mods:
         for root, titles in zip(self._roots, self._titles, strict=True):
             if title_id not in titles and not (always and root.named):
                 continue
-            installed = self._profile.installed(root.fs, title_id)
+            installed = root.of(self._profile.installed(root.fs, title_id))
+            if not root.named and not installed.mods:
+                continue
             loadout = load(root.fs, installed, game, path=root.path)
             if found is not None:
                 loadout = replace(loadout, notices=(*found.notices, *loadout.notices))
@@ -373,7 +390,11 @@ def open_title(
             every = (*other.bases, *other.updates, *other.addons, *other.data_updates, *other.others)
             text = f"belongs to another title than {family.application_id:016x}"
             issues += [Issue("other-title", meta.where, f"{meta.label} {text}", meta.title_id) for meta in every]
-    roots = _mod_roots(given, mods, chosen, profile or "plain")
+    games = frozenset(os.path.realpath(package.path) for package in packages if package.form == "extracted")
+    if mods is not None:
+        roots = [ModRoot(HostFs(path), path, named=True) for path in _listed(mods)]
+    else:
+        roots = _mod_roots(given, chosen, profile or "plain", games)
     contents = Contents(opening, packages)
     try:
         return Title(chosen, contents, mods=roots, profile=profile or "plain", issues=issues)
@@ -403,14 +424,11 @@ def _nothing(issues: Sequence[Issue], opener: Opener, paths: Sequence[str]) -> N
     raise FormatError(f"there is no title in it{first}", what="title", source=", ".join(paths))
 
 
-def _mod_roots(
-    paths: Sequence[str], mods: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None, chosen: Chosen, profile: str
-) -> list[ModRoot]:
-    if mods is not None:
-        return [ModRoot(HostFs(path), path, named=True) for path in _listed(mods)]
+def _mod_roots(paths: Sequence[str], chosen: Chosen, profile: str, games: frozenset[str]) -> list[ModRoot]:
+    """The folders among those that were searched in which tools would find mods of the title."""
     from oboromi_fs.mods.profiles import profile as profile_of
 
     finder = profile_of(profile)
     wanted = range(chosen.application_id, chosen.application_id + _FAMILY + 1)
-    folders = [ModRoot(HostFs(path), path, named=False) for path in dict.fromkeys(paths) if os.path.isdir(path)]
+    folders = [ModRoot(HostFs(path), path, named=False, games=games) for path in dict.fromkeys(paths) if os.path.isdir(path)]
     return [root for root in folders if any(title in wanted for title in finder.titles(root.fs))]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oboromi_formats.cnmt import MetaType
-from oboromi_fs import EntryNotFoundError, FormatError, MissingKeyError, NestedFs, RomFs, open_fs
+from oboromi_fs import ClosedError, EntryNotFoundError, FormatError, MissingKeyError, NestedFs, RomFs, open_fs
 from oboromi_fs.titles import Title, open_title
 from tests.building import KEYS
 from tests.titles import forging
@@ -186,6 +186,40 @@ def test_extracted_folders(tmp_path: Path) -> None:
     assert "extracted files" in str(title.issues[0])
     assert files(title, "exefs") == forging.EXEFS_2
     assert files(title, "romfs") == forging.BASE
+
+
+def test_a_folder_called_by_the_title_s_id_is_no_mod_of_it(tmp_path: Path) -> None:
+    """Dumps are kept like that, extracted ones as well; a mod beside the game still is one."""
+    place = f"{ID:016x}"
+    forging.put(
+        tmp_path, {f"{place}/base.nsp": forging.nsp(forging.base_title()), f"{place}/updates/u.nsp": forging.nsp(forging.update_1())}
+    )
+    title = opened(tmp_path, {})
+    assert (told(title), title.notices, title.loadouts) == ([], (), {})
+    forging.put(tmp_path / "x", {f"{place}/exefs/{path}": data for path, data in forging.EXEFS.items()})
+    forging.put(tmp_path / "x", {f"{place}/romfs/{path}": data for path, data in forging.BASE.items()})
+    update = forging.with_meta(UPDATE, MetaType.PATCH, [forging.program(forging.EXEFS_1, None)], version=1)
+    forging.put(tmp_path / "x", {"u.nsp": forging.nsp(update)})
+    title = opened(tmp_path / "x", {})
+    assert (title.loadouts, files(title, "exefs")) == ({}, forging.EXEFS_1)
+    title = opened(tmp_path / "x", {f"contents/{place}/romfs/a.bin": b"mod"})
+    assert (list(title.loadouts), title.read_bytes("romfs/a.bin")) == ([0], b"mod")
+
+
+def test_control_data_of_a_wrong_size(tmp_path: Path) -> None:
+    control = forging.Made("control", ID, {"romfs": forging.romfs({"control.nacp": b"", "icon_Dutch.dat": b"x"})})
+    title = opened(tmp_path, {"b.nsp": forging.nsp(forging.with_meta(ID, MetaType.APPLICATION, [forging.base_program(), control]))})
+    with pytest.raises(FormatError, match="NACP"):
+        title.name()
+    assert files(title, "romfs") == forging.BASE
+
+
+def test_a_closed_title_says_so(tmp_path: Path) -> None:
+    title = opened(tmp_path, {"b.nsp": forging.nsp(forging.base_title())})
+    storage = title.storage("romfs/a.bin")
+    title.close()
+    with pytest.raises(ClosedError):
+        storage[:]
 
 
 def test_an_nca_by_itself(tmp_path: Path) -> None:
