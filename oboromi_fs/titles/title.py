@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from oboromi_formats.cnmt import RecordType
 from oboromi_fs.backends.host import HostFs
@@ -16,6 +15,7 @@ from oboromi_fs.overlay import Layer, UnionFs
 from oboromi_fs.titles.bodies import Contents, first_tree
 from oboromi_fs.titles.found import Issue
 from oboromi_fs.titles.grouping import choose, families, family_of, ticket_issues
+from oboromi_fs.titles.modding import MODDED, ModRoot, Mods, mod_roots, moved, replace_layer
 from oboromi_fs.titles.places import find_places
 from oboromi_fs.titles.scanning import look_into
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oboromi_formats.nacp import Language
     from oboromi_fs.metadata.nacp import Nacp
     from oboromi_fs.mods.loadout import Loadout
-    from oboromi_fs.mods.values import Installed, Notice
+    from oboromi_fs.mods.values import Notice
     from oboromi_fs.opening import KeysType
     from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
     from oboromi_fs.titles.bodies import Body
@@ -37,30 +37,6 @@ __all__ = ["Title", "open_title"]
 
 _WHOLE = {RecordType.CONTROL: "control", RecordType.HTML_DOCUMENT: "manual", RecordType.LEGAL_INFORMATION: "legal"}
 """Contents that are one tree each, and where that is."""
-_MODDED = ("romfs", "exefs", "manual")
-
-
-class ModRoot(NamedTuple):
-    """A folder that mods are kept in.
-
-    Attributes:
-        fs: The folder.
-        path: Its path, as the user wrote it.
-        named: Whether the user said that mods are in it; else it is a folder that titles were looked for in, and may have mods as well.
-        games: Real paths of folders in it that are extracted titles, and so none.
-    """
-
-    fs: FileSystem
-    path: str
-    named: bool
-    games: frozenset[str] = frozenset()
-
-    def of(self, found: Installed) -> Installed:
-        """Return what a profile found, without what is no mod."""
-        if self.named:
-            return found
-        mods = tuple(mod for mod in found.mods if os.path.realpath(os.path.join(self.path, mod.path)) not in self.games)
-        return replace(found, mods=mods)
 
 
 class Title(FileSystemBase):
@@ -101,7 +77,7 @@ class Title(FileSystemBase):
         self.version = chosen.version
         self.versions = chosen.versions
         self.loadouts: dict[int, Loadout] = {}
-        self._mods = _Mods(mods, profile)
+        self._mods = Mods(mods, profile)
         self._contents = contents
         self._layers: list[Layer] = []
         self._images: dict[int, Body] = {}
@@ -159,15 +135,15 @@ class Title(FileSystemBase):
             tree = first_tree(body)
             if tree is not None:
                 trees["data"] = (tree, body.where)
-        romfs, exefs, manual = (trees[name][0] if name in trees else None for name in _MODDED)
+        romfs, exefs, manual = (trees[name][0] if name in trees else None for name in MODDED)
         game = Game(romfs, exefs, manual, where={name: where for name, (_, where) in trees.items()})
         loadout, romfs_active = self._mods.over(game, self.title_id + index, always=not at)
         if romfs_active:
             self._modded.add(index)
         if loadout is not None:
             self.loadouts[index] = loadout
-            trees = {name: tree for name, tree in trees.items() if name not in _MODDED}
-            self._layers += [_moved(layer, at) for layer in loadout.union.layers]
+            trees = {name: tree for name, tree in trees.items() if name not in MODDED}
+            self._layers += [moved(layer, at) for layer in loadout.union.layers]
         self._layers += [
             Layer(tree, f"{at}{name}", "archive", at=f"{at}{name}", markers=False, path=where) for name, (tree, where) in trees.items()
         ]
@@ -292,54 +268,6 @@ class Title(FileSystemBase):
         return self.union.extents(path)
 
 
-class _Mods:
-    """Where mods are, and the profile that finds them."""
-
-    def __init__(self, roots: Sequence[ModRoot], profile: str) -> None:
-        from oboromi_fs.mods.profiles import profile as profile_of
-
-        self._roots = roots
-        self._profile = profile_of(profile)
-        self._titles = [set(self._profile.titles(root.fs)) for root in roots]
-
-    def over(self, game: Game, title_id: int, *, always: bool) -> tuple[Loadout | None, bool]:
-        """Lay the mods for a title over it; None where there are none. Also return whether any has a part in its RomFS.
-
-        Args:
-            game: Its contents.
-            title_id: Its id: that of the program, or of the add-on content.
-            always: Whether mods that lie in no title's folder are for it, if the user named the folder.
-        """
-        from oboromi_fs.mods.loadout import load
-
-        found: Loadout | None = None
-        active = False
-        for root, titles in zip(self._roots, self._titles, strict=True):
-            if title_id not in titles and not (always and root.named):
-                continue
-            installed = root.of(self._profile.installed(root.fs, title_id))
-            if not root.named and not installed.mods:
-                continue
-            loadout = load(root.fs, installed, game, path=root.path)
-            if found is not None:
-                loadout = replace(loadout, notices=(*found.notices, *loadout.notices))
-            found = loadout
-            active = active or loadout.romfs_active
-            union = loadout.union
-            romfs, exefs, manual = (SubFs(union, name) if union.exists(name) else None for name in _MODDED)
-            game = Game(romfs, exefs, manual, where=game.where)
-        return found, active
-
-
-def _moved(layer: Layer, at: str) -> Layer:
-    return layer if not at else replace_layer(layer, f"{at}{layer.name}", at + layer.at)
-
-
-def replace_layer(layer: Layer, name: str, at: str) -> Layer:
-    """Return a layer under another name, mounted elsewhere."""
-    return Layer(layer.given, name, layer.kind, layer.case, at, layer.markers, layer.path)
-
-
 def open_title(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
@@ -394,7 +322,7 @@ def open_title(
     if mods is not None:
         roots = [ModRoot(HostFs(path), path, named=True) for path in _listed(mods)]
     else:
-        roots = _mod_roots(given, chosen, profile or "plain", games)
+        roots = mod_roots(given, chosen.application_id, profile or "plain", games)
     contents = Contents(opening, packages)
     try:
         return Title(chosen, contents, mods=roots, profile=profile or "plain", issues=issues)
@@ -422,13 +350,3 @@ def _nothing(issues: Sequence[Issue], opener: Opener, paths: Sequence[str]) -> N
         opener.keys.header_key()
     first = f"; {issues[0]}" if issues else ""
     raise FormatError(f"there is no title in it{first}", what="title", source=", ".join(paths))
-
-
-def _mod_roots(paths: Sequence[str], chosen: Chosen, profile: str, games: frozenset[str]) -> list[ModRoot]:
-    """The folders among those that were searched in which tools would find mods of the title."""
-    from oboromi_fs.mods.profiles import profile as profile_of
-
-    finder = profile_of(profile)
-    wanted = range(chosen.application_id, chosen.application_id + _FAMILY + 1)
-    folders = [ModRoot(HostFs(path), path, named=False, games=games) for path in dict.fromkeys(paths) if os.path.isdir(path)]
-    return [root for root in folders if any(title in wanted for title in finder.titles(root.fs))]
