@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from oboromi_fs.backends.host import ReopenedFile
 from oboromi_fs.base import MemoryStorage, extents_of, walk
-from oboromi_fs.errors import EntryExistsError, UnsafePathError
+from oboromi_fs.errors import EntryExistsError, OboromiFsError, UnsafePathError
 from oboromi_fs.mods.difference import DESCRIPTION, FILES, Difference, Patched, Version
 from oboromi_fs.overlay.markers import PREFIX
 from oboromi_fs.paths import split, unsafe_name
@@ -145,6 +145,10 @@ def make_difference(base: FileSystem, changed: FileSystem, output: str, *, progr
         os.mkdir(tree)
         _fill(tree, old, files, report)
         os.rename(tree, target)
+    except OSError as error:
+        if not isinstance(error, OboromiFsError) and (error.filename is None or str(error.filename).startswith(aside)):
+            error.filename = output  # What is written aside is nothing that anyone has asked for.
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import zipfile
@@ -329,6 +330,17 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("oboromi_fs.jobs.diffmod.digest_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_difference(base, changed, str(tmp_path / "mod"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_told_of_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("oboromi_fs.jobs.diffmod.write_storage", full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        make_difference(MemoryFs(), MemoryFs({"a": b"1"}), str(tmp_path / "mod"))
+    assert caught.value.filename == str(tmp_path / "mod")
     assert os.listdir(tmp_path) == []
 
 
