@@ -213,7 +213,7 @@ class Store:
         new = [(os.fsencode(row.path), row.stamp, row.keys, row.found, row.verified) for row in rows]
         old = [(os.fsencode(path),) for path in gone]
 
-        def put(db: sqlite3.Connection) -> None:
+        def put(db: sqlite3.Connection) -> bool:
             db.execute("BEGIN IMMEDIATE")
             try:
                 db.executemany("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?, ?)", new)
@@ -223,9 +223,10 @@ class Store:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+            return True
 
-        if new or old:
-            self._guarded(put, None)
+        if (new or old) and not self._guarded(put, otherwise=False):
+            self._guarded(put, otherwise=False)  # It may have been made anew.
 
     def close(self) -> None:
         """Close the file."""
