@@ -10,7 +10,9 @@ from oboromi_fs.errors import CorruptError
 if TYPE_CHECKING:
     from oboromi_fs.protocols import Place, Storage
 
-__all__ = ["encrypted_place", "fill", "origin", "view_of"]
+__all__ = ["encrypted_place", "fill", "origin", "view_of", "zero"]
+
+_ZEROS = bytes(1 << 16)
 
 
 def view_of(storage: Storage, start: int, stop: int) -> memoryview | None:
@@ -40,3 +42,10 @@ def encrypted_place(parent: Storage, offset: int) -> Place:
     """Return where a byte lies that ``parent`` holds encrypted; compressed or patched bytes stay what they are."""
     place = parent.place(offset)
     return place._replace(stored="encrypted") if place.stored == "plain" else place
+
+
+def zero(target: memoryview) -> None:
+    """Fill with zeros."""
+    for start in range(0, len(target), len(_ZEROS)):
+        part = target[start : start + len(_ZEROS)]
+        part[:] = _ZEROS[: len(part)]

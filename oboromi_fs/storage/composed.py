@@ -20,7 +20,7 @@ from oboromi_fs.base import StorageBase
 from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.file import File
 from oboromi_fs.protocols import Place
-from oboromi_fs.storage._source import fill, view_of
+from oboromi_fs.storage._source import fill, view_of, zero
 from oboromi_fs.storage.pieces import GivenPieces, Pieces, changed, tell
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from oboromi_fs.protocols import Storage
 
-__all__ = ["BULK", "CACHE", "ComposedStorage", "ZeroStorage", "zero"]
+__all__ = ["BULK", "CACHE", "ComposedStorage", "ZeroStorage"]
 
 CACHE = 1 << 30
 """Bytes of blocks that one storage keeps, at most; fewer on a machine of which that would be more than an eighth of its memory."""
@@ -43,15 +43,7 @@ _SLAB = 4 << 20
 """Bytes of memory that are asked for at once, for many blocks: large pages are had with far fewer faults than small ones."""
 _MOST_OPEN = 4096
 """Pieces that stay open at most: a process may have some 65,000 mappings."""
-_ZEROS = bytes(1 << 16)
 _lseek = os.lseek
-
-
-def zero(target: memoryview) -> None:
-    """Fill with zeros."""
-    for start in range(0, len(target), len(_ZEROS)):
-        part = target[start : start + len(_ZEROS)]
-        part[:] = _ZEROS[: len(part)]
 
 
 class ZeroStorage(StorageBase):

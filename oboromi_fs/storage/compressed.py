@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from oboromi_fs._decode import error
 from oboromi_fs.base import StorageBase
 from oboromi_fs.errors import CorruptError, UnsupportedError
-from oboromi_fs.storage._source import fill, view_of
+from oboromi_fs.storage._source import fill, view_of, zero
 from oboromi_fs.storage.blockcache import BlockCache
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class CompressedStorage(StorageBase):
             if self._types[index] == _STORED:
                 fill(self._source, self._physical[index] + offset - begin, part)
             elif self._types[index] == _ZEROS:
-                part[:] = bytes(len(part))
+                zero(part)
             else:
                 part[:] = memoryview(self._blocks.get(index))[offset - begin : offset - begin + len(part)]
             target = target[len(part) :]

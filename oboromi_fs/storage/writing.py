@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 from oboromi_fs.base import WindowStorage
 from oboromi_fs.errors import CorruptError, IsADirectoryEntryError, MappingError, OboromiFsError
 from oboromi_fs.file import File
-from oboromi_fs.storage.composed import BULK, ComposedStorage, zero
+from oboromi_fs.storage._source import zero
+from oboromi_fs.storage.composed import BULK, ComposedStorage
 from oboromi_fs.storage.pieces import changed, tell
 
 if TYPE_CHECKING:
