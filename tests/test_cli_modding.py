@@ -204,7 +204,7 @@ def test_the_folder_of_a_title_and_one_mod_of_it() -> None:
     assert one.lines[:3] == ["mods of no title's folder", "├── atmosphere", "│   └── a: romfs"]
     inside = oboromi("mods", "mymod/romfs")
     assert (inside.code, inside.out) == (1, b"")
-    assert inside.message == "no mods in mymod/romfs; mymod/romfs looks like a part of a mod: give the folder it is in, mymod"
+    assert inside.message == "no mods in mymod/romfs; it looks like a part of a mod: give the folder it is in, mymod"
 
 
 def test_a_title_without_mods() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError, NotThisFormatError
-from oboromi_fs.mods.finding import Finder
+from oboromi_fs.mods.finding import Finder, is_packed
 from oboromi_fs.mods.names import FOLDERS
 from oboromi_fs.mods.surveying import survey
 from oboromi_fs.mods.titleids import parse_title_id
@@ -27,7 +27,6 @@ _HOMES = (("atmosphere", "contents"), ("mods", "contents"), ("load",))
 """Folders of titles, below the roots that tools keep them in."""
 _CARDS = {"sdmc": ("load", "config", "nand"), "sdcard": ("mods", "games", "system")}
 """What an emulator calls its SD card -> folders that lie beside it."""
-_PACKED = (".7z", ".rar", ".tar", ".gz", ".xz", ".bz2", ".zst")
 _MOST_LOOKED_INTO = 32
 
 
@@ -39,24 +38,26 @@ class ModRoot(NamedTuple):
         path: Where it is, as the user would write it.
         title_id: The title whose folder was named, if it was that of one; ``fs`` is then a folder around it.
         opened: What must be closed after use.
+        around: Whether ``fs`` is a folder around what was named.
     """
 
     fs: FileSystem
     path: str
     title_id: int | None = None
     opened: tuple[NestedFs, ...] = ()
+    around: bool = False
 
 
 def open_root(path: str, opener: Callable[[], Opener], *, nearest: bool = False) -> ModRoot:
     """Open the folder that mods are kept in.
 
-    The folder of a title, such as ``load/<ID>``, means the mods of that title: what is opened is the root of the tool it belongs to, so
-    that the tool's settings and its other folders count.
+    The folder of a title, such as ``load/<ID>``, means the mods of that title. Of that, and of the folder it lies in, what is opened is the
+    root of the tool that keeps it there, so that the tool's settings and its other folders count.
 
     Args:
         path: A folder of the host, or a ZIP or a folder in one.
         opener: Gives what opens archives, called if it is one.
-        nearest: Whether to take the folder around that of a title, however a tool has it.
+        nearest: Whether to go no further up than to the folder around that of a title.
 
     Raises:
         EntryNotFoundError: No such path.
@@ -69,18 +70,28 @@ def open_root(path: str, opener: Callable[[], Opener], *, nearest: bool = False)
     if title is None and os.path.islink(text):
         title = _title(os.path.basename(os.path.realpath(text)))
         full = os.path.realpath(text) if title is not None else full
-    if title is None or not full:
+    above = _above(full, nearest=nearest) if title is not None else 0
+    if title is None and not nearest and _has_titles(text):
+        above = _above(os.path.join(full, "0" * 16), nearest=False) - 1
+    if not text or not above:
         fs, opened = _folder(path, opener)
         return ModRoot(fs, path, None, opened)
     _folder(path, opener, check=True)
-    above = _above(full, nearest=nearest)
     shown = full
     for _ in range(above):
         shown = os.path.dirname(shown)
     if not os.path.isabs(text) and full == os.path.abspath(text):
         shown = os.path.relpath(shown)
     fs, opened = _folder(shown, opener)
-    return ModRoot(fs, shown, title, opened)
+    return ModRoot(fs, shown, title, opened, around=True)
+
+
+def _has_titles(path: str) -> bool:
+    """Whether a folder of the host has folders of titles in it."""
+    try:
+        return any(_title(name) is not None for name in os.listdir(path))
+    except OSError:
+        return False
 
 
 def _title(name: str) -> int | None:
@@ -117,14 +128,14 @@ def _folder(path: str, opener: Callable[[], Opener], *, check: bool = False) -> 
         raise EntryNotFoundError(path, "no such folder") from None
     if whole.kind not in ("Host", "ZIP"):
         whole.close()
-        raise NotADirectoryEntryError(path, _no_folder(path))
+        raise NotADirectoryEntryError(path, f"is no folder of mods, but of kind {whole.kind}; the game is given with --base")
     if check:
         whole.close()
     return (whole.fs if whole.nests else whole), (whole,)
 
 
 def _no_folder(path: str) -> str:
-    return "is an archive of a kind that is not read: unpack it first" if path.lower().endswith(_PACKED) else "is no folder, and no ZIP"
+    return "is an archive of a kind that is not read: unpack it first" if is_packed(path) else "is no folder, and no ZIP"
 
 
 def wrong_level(root: ModRoot) -> str:
@@ -136,7 +147,7 @@ def wrong_level(root: ModRoot) -> str:
     full = os.path.abspath(root.path)
     name = os.path.basename(full)
     if name.lower() in FOLDERS:
-        return f"{root.path} looks like a part of a mod: give the folder it is in, {os.path.dirname(root.path.rstrip('/')) or '..'}"
+        return f"it looks like a part of a mod: give the folder it is in, {os.path.dirname(root.path.rstrip('/')) or '..'}"
     from oboromi_fs.base import SubFs
 
     folders = [entry.name for entry in Finder(root.fs).entries("") if entry.kind == "directory"][:_MOST_LOOKED_INTO]

@@ -225,8 +225,15 @@ def open_mods(
     profile = profile_of(name, disabled=disabled)
     said = None if title_id is None else title_id_of(title_id)
     folder = open_root(root, opener, nearest=name == "plain")
-    opened = list(folder.opened)
     warnings: list[str] = []
+    if folder.around and not _finds(profile, folder):
+        nearer = open_root(root, opener, nearest=True)
+        if _finds(profile, nearer):
+            folder, nearer = nearer, folder
+            warnings.append(f"{name} does not look in {root}: this is as if what is in it lay in {home_of(profile.name)}")
+        for fs in nearer.opened:
+            fs.close()
+    opened = list(folder.opened)
     try:
         contents = Game()
         game_title = None
@@ -236,13 +243,6 @@ def open_mods(
             game_title = title_of_game(game, opener(), contents)
         chosen = said if said is not None else choose_title(profile, folder, game_title)
         installed = profile.installed(folder.fs, chosen)
-        if not installed.mods and chosen == folder.title_id:
-            around = open_root(root, opener, nearest=True)
-            opened += around.opened
-            moved = profile.installed(around.fs, chosen)
-            if moved.mods:
-                folder, installed = around, moved
-                warnings.append(f"{name} does not look in {root}: this is as if what is in it lay in {home_of(profile.name)}")
         loadout = load(folder.fs, installed, contents, path=folder.path)
     except BaseException:
         for fs in opened:
@@ -259,10 +259,20 @@ def open_mods(
     return ModStack(spec, loadout.union, [], loadout, opened, folder.path, tuple(warnings))
 
 
+def _finds(profile: Profile, root: ModRoot) -> bool:
+    """Whether a tool finds mods where somebody says: for the title whose folder was named, or for any."""
+    if root.title_id is not None:
+        return bool(profile.installed(root.fs, root.title_id).mods)
+    return bool(profile.titles(root.fs))
+
+
 def no_mods_text(profile: Profile, root: ModRoot, title_id: int) -> str:
     """Return what to say where a tool finds no mods for a title, but may for others."""
     titles = [f"{each:016x}" for each in profile.titles(root.fs) if each != title_id]
     there = f"; there are mods for {listed(titles)}" if titles else ""
+    others = [name for name in PROFILES if name != profile.name and profile_of(name).installed(root.fs, title_id).mods]
+    if others and not there:
+        there = f"; --profile {' or '.join(others)} does"
     return f"{profile.name} finds no mods for {title_id:016x} in {root.path}{there}"
 
 

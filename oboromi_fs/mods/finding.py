@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from oboromi_fs.patches.buildids import Dialect
     from oboromi_fs.protocols import DirEntry, FileSystem
 
-__all__ = ["Finder", "Habits", "name_of"]
+__all__ = ["Finder", "Habits", "is_packed", "name_of"]
 
 _STUB = ".stub"
 _MANUAL = "html-document"
@@ -35,10 +35,14 @@ def _unreadable(error: Exception) -> str:
     return f"cannot be read: {text}"
 
 
+def is_packed(name: str) -> bool:
+    """Whether a file is called like an archive."""
+    return name.lower().endswith((".zip", ".7z", ".rar", ".tar", ".gz", ".xz", ".bz2", ".zst"))
+
+
 def _a_file(name: str) -> str:
     """What something is that should be a folder; archives are often left packed."""
-    packed = name.lower().endswith((".zip", ".7z", ".rar", ".gz", ".xz"))
-    return "is an archive that is still packed: unpack it here" if packed else "is a file"
+    return "is an archive that is still packed: unpack it here" if is_packed(name) else "is a file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,8 @@ class Finder:
         if inner:
             text = f"{listed(inner)} {'lie' if len(inner) > 1 else 'lies'} one folder too deep: {habits.tool} asks for "
             self.tell("place", path, text + listed(join(split(path)[0], name) for name in inner), mod)
+        elif entry.kind != "directory" and is_packed(entry.name):
+            self.tell("kind", path, _a_file(entry.name), mod)
         else:
             self.tell("name", path, f"{habits.tool} knows no such name there{did_you_mean(entry.name, sorted(habits.parts))}", mod)
 

@@ -56,8 +56,32 @@ def test_the_folder_of_a_title_means_that_title(path: str, root: str) -> None:
 
 def test_other_folders_are_what_they_are() -> None:
     put(f"user/load/{UPPER}/mod/romfs/x")
-    for path in ("user", "user/load", f"user/load/{UPPER}/mod"):
+    for path in ("user", f"user/load/{UPPER}/mod"):
         assert open_root(path, Opener)[1:3] == (path, None)
+    put("other/load/mod/romfs/x")
+    assert open_root("other/load", Opener).path == "other/load"
+
+
+@pytest.mark.parametrize("home", ["load", "atmosphere/contents", "mods/contents"])
+def test_the_folder_of_titles_means_the_root_it_is_in(home: str) -> None:
+    put(f"root/{home}/{LOWER}/mod/romfs/x")
+    assert open_root(f"root/{home}", Opener)[1:3] == ("root", None)
+    assert open_root(f"root/{home}", Opener, nearest=True)[1:3] == (f"root/{home}", None)
+
+
+def test_another_tools_folder_of_titles_is_read_as_if_it_were_ones_own() -> None:
+    put(f"user/load/{UPPER}/a/romfs/x")
+    with open_mods("ryujinx", "user/load", None, None, Opener) as stack:
+        assert stack.union.read_bytes("romfs/x") == b"a"
+        assert stack.warnings == ("ryujinx does not look in user/load: this is as if what is in it lay in mods/contents/<id>/<mod>",)
+    with open_mods("atmosphere", f"user/load/{UPPER}", None, None, Opener) as stack:
+        assert stack.warnings == (f"atmosphere finds no mods for {LOWER} in user; --profile yuzu or plain does",)
+
+
+def test_a_game_is_no_folder_of_mods() -> None:
+    game = str(Path(__file__).parents[2] / "testdata" / "nsp" / "std_g1.nsp")
+    with pytest.raises(NotADirectoryEntryError, match="the game is given with --base"):
+        open_root(game, Opener)
 
 
 def test_from_inside_the_folder_of_a_title(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:

@@ -191,6 +191,8 @@ def test_hints() -> None:
         f"{home}/b.zip": "is an archive that is still packed: unpack it here; each mod is a folder",
         f"{home}/c.txt": "is a file; each mod is a folder",
     }
+    packed = installed("ryujinx", tree({f"mods/contents/{LOWER}/b.ZIP": b""}))
+    assert packed.notices[0].text == "is an archive that is still packed: unpack it here"
     card = installed("atmosphere", tree({f"atmosphere/contents/{LOWER}/RomFS/x": b""}))
     assert card.notices[0].text == "Atmosphère asks for 'romfs' (a FAT or exFAT card finds it all the same)"
 
