@@ -251,8 +251,10 @@ def _spare(items: Sequence[Item], mark: str) -> int:
             groups.setdefault((item.meta.title_id, item.meta.version, item.content_ids), []).append(item)
     spare = 0
     for group in groups.values():
-        sizes = [item.holding.size for item in group if len(item.holding.package.metas) == 1]
-        spare += sum(sizes) - (min(sizes) if len(sizes) == len(group) else 0)
+        # Links to one file take its room once.
+        sizes = {item.holding.stamp[0].inode: item.holding.size for item in group if len(item.holding.package.metas) == 1}
+        others = any(len(item.holding.package.metas) != 1 for item in group)
+        spare += sum(sizes.values()) - (0 if others else min(sizes.values()))
     return spare
 
 
