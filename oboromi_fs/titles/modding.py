@@ -66,8 +66,6 @@ class Mods:
             title_id: Its id: that of the program, or of the add-on content.
             always: Whether mods that lie in no title's folder are for it, if the user named the folder.
         """
-        from oboromi_fs.mods.loadout import load
-
         found: Loadout | None = None
         active = False
         for root, titles in zip(self._roots, self._titles, strict=True):
@@ -76,6 +74,8 @@ class Mods:
             installed = root.of(self._profile.installed(root.fs, title_id))
             if not root.named and not installed.mods:
                 continue
+            from oboromi_fs.mods.loadout import load
+
             loadout = load(root.fs, installed, game, path=root.path)
             if found is not None:
                 loadout = replace(loadout, notices=(*found.notices, *loadout.notices))

@@ -140,13 +140,14 @@ def test_meta_ncas_that_are_called_as_all_others(tmp_path: Path) -> None:
     assert ({meta.title_id for meta in package.metas}, told([package])) == ({ID, UPDATE}, [])
 
 
-@pytest.mark.parametrize("loose", [False, True])
-def test_only_headers_are_read(tmp_path: Path, loose: bool) -> None:  # A parameter of the test.
+@pytest.mark.parametrize("wrapping", ["nsp", "nsz", "xci", "loose"])
+def test_only_headers_are_read(tmp_path: Path, wrapping: str) -> None:  # A parameter of the test.
     """Counted by a storage that says what is asked of it."""
     import os
 
     big = forging.with_meta(ID, MetaType.APPLICATION, [forging.program(forging.EXEFS, {"big": forging.noise(99, 1 << 21)})])
-    forging.put(tmp_path, big if loose else {"a.nsp": forging.nsp(big)})
+    wrap = {"nsp": forging.nsp, "nsz": forging.nsz, "xci": forging.xci}
+    forging.put(tmp_path, big if wrapping == "loose" else {f"a.{wrapping}": wrap[wrapping](big)})
     place = next(find_places([tmp_path]))
     opener = Opener(KEYS, access="pread")
     counted = 0
