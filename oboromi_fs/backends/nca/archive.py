@@ -24,6 +24,7 @@ from oboromi_fs.errors import (
 )
 from oboromi_fs.keys import FIRST_FIRMWARE, KeySet, master_key_revision
 from oboromi_fs.protocols import DirEntry, Metadata, Storage
+from oboromi_fs.storage.ncz import NczStorage
 
 if TYPE_CHECKING:
     import os
@@ -219,9 +220,20 @@ class Nca(FileSystemBase):
     def content_keys(self) -> list[tuple[bytes, str]]:
         """Return the candidates for the CTR key, the likely one first, each with a note on where it deviates from the usual.
 
+        Of an NCZ those that stand in it serve where the user has none.
+
         Raises:
             MissingKeyError: The key area key, the title key or its ``titlekek`` is absent.
         """
+        try:
+            return self._content_keys()
+        except MissingKeyError:
+            found = self.raw.section_keys() if isinstance(self.raw, NczStorage) else []
+            if not found:
+                raise
+            return [(key, "the key is that in the NCZ") for key in found]
+
+    def _content_keys(self) -> list[tuple[bytes, str]]:
         if not self.has_rights_id:
             return [(self.key_area()[_CTR_KEY], "")]
         rights_id = self.header.rights_id

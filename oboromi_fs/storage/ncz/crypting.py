@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["SectionCrypt"]
 
 
+_MOST_KEYS = 8
+"""Keys of one NCZ that are tried."""
+
+
 class SectionCrypt:
     """Encrypts, or decrypts, any run of an NCA as its section says; the two are the same. Threads may share one.
 
@@ -29,6 +33,14 @@ class SectionCrypt:
         self._starts = header.starts[real]
         self._ends = header.ends[real]
         self._sections = header.sections[real]
+
+    def keys(self) -> list[bytes]:
+        """Return the keys, each once, in the order of the sections; a few at most."""
+        import numpy as np
+
+        stored = np.ascontiguousarray(self._sections["key"])
+        _, first = np.unique(stored.view("S16") if len(stored) else np.array([], "S16"), return_index=True)
+        return [bytes(stored[index]) for index in sorted(first.tolist())[:_MOST_KEYS]]
 
     def apply(self, offset: int, source: bytes | memoryview, target: memoryview) -> None:
         """Transform a run.

@@ -64,6 +64,10 @@ class NczStorage(StorageBase):
         if self._size > VERBATIM_SIZE:
             self._body = FrameStorage(stream, self._size - VERBATIM_SIZE, what="NCZ stream")
 
+    def section_keys(self) -> list[bytes]:
+        """Return the keys that sections are encrypted with, each once; there are hardly ever two."""
+        return self._crypt.keys()
+
     def _solid_size(self, stream: Storage, size: int | None) -> int:
         """How large the NCA is: what the stream says, the NCA's header, or the last section."""
         try:
