@@ -23,6 +23,7 @@ from oboromi_fs import (
     OboromiFsError,
     open_fs,
 )
+from oboromi_fs._forge import FsType, Section, nca
 from oboromi_fs.backends.nax0 import Nax0Archive, sd_paths, unwrap
 from oboromi_fs.testing import check_filesystem
 from tests import forged
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 EXAMPLE_ID = "000102030405060708090a0b0c0d0e0f"
 EXAMPLE = f"/registered/00000000/{EXAMPLE_ID}.nca"
 KEYS = KeySet({**forged.KEYS, **SD_KEYS})
-NCA = forged.program_nca()
+NCA = nca([Section(forged.romfs_image(), FsType.ROMFS)], keys=forged.KEYS, content_type=4, program_id=forged.PROGRAM_ID)
 NCA_ID = hashlib.sha256(NCA).hexdigest()[:32]
 PATH = sd_path(NCA_ID)
 """Contents and what of the card lies around them."""
@@ -245,22 +246,25 @@ def key_file(tmp_path: Path) -> Path:
 def test_the_command(tmp_path: Path, key_file: Path) -> None:
     file = card(tmp_path)
     words = ("--keys", str(key_file))
-    assert oboromi(*words, "ls", str(file)).lines == ["exefs", "logo", "romfs"]
+    assert oboromi(*words, "ls", str(file)).lines == ["romfs"]
     assert oboromi(*words, "cat", f"{file}/romfs/hello.txt").out == b"hello\n"
     assert oboromi(*words, "cat", f"{file}/@content").out == NCA
-    assert oboromi(*words, "info", str(file), "--json").json["kind"] == "nca"
+    told = oboromi(*words, "info", str(file), "--json").json
+    assert (told["kind"], told["sd_card"]) == ("nca", {"path": PATH, "content": "nca"})
+    assert f"encrypted for an SD card, as nca {PATH}" in oboromi(*words, "info", str(file)).text
+    assert f"encrypted for an SD card, as nca {PATH}" in oboromi(*words, "info", str(tmp_path / "Nintendo" / "Contents" / PATH[1:21])).text
     out = tmp_path / "out"
     assert oboromi(*words, "extract", str(file), "-o", str(out)).code == 0
     assert (out / "romfs" / "hello.txt").read_bytes() == b"hello\n"
     checked = oboromi(*words, "verify", str(tmp_path / "Nintendo"))
-    assert checked.code == 0
+    assert checked.code == 0, checked.text
     assert any(line.startswith("ok") and "NAX0 header" in line and f"nca as {PATH}" in line for line in checked.lines)
     assert any(line.startswith("ok") and "NCA name" in line for line in checked.lines)
     moved = tmp_path / "moved.bin"
     file.rename(moved)
     assert oboromi(*words, "ls", str(moved)).code == 3
-    assert oboromi(*words, "ls", str(moved), "--sd-path", PATH).lines == ["exefs", "logo", "romfs"]
-    assert oboromi(*words, "--sd-path", PATH, "ls", str(moved)).lines == ["exefs", "logo", "romfs"]
+    assert oboromi(*words, "ls", str(moved), "--sd-path", PATH).lines == ["romfs"]
+    assert oboromi(*words, "--sd-path", PATH, "ls", str(moved)).lines == ["romfs"]
     without = oboromi("--keys", str(_without(tmp_path)), "ls", str(moved), "--sd-path", PATH)
     assert without.code == 4
     assert "sd_card_nca_key" in without.message

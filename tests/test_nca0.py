@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = {"a.bin": bytes(range(256)) * 9, "hello.txt": b"hello\n", "empty": b""}
-EXEFS = {"main": b"m" * 3000, "main.npdm": b"META" + bytes(100)}
+EXEFS = {"main": b"m" * 3000, "sdk": b"s" * 100}
 PARTITION, ROMFS = section0(pfs0(EXEFS), 1), section0(romfs0(FILES), 0)
 
 

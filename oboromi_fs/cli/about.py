@@ -29,6 +29,7 @@ _KINDS = {
     "partition": "partition",
     "pfs0": "PFS0 archive",
     "romfs": "RomFS image",
+    "save data": "save data image (experimental)",
     "section": "section",
     "xci": "XCI game card image",
     "zip": "ZIP archive",
@@ -123,6 +124,11 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
     for title in node.get("titles", ()):
         yield printable(_title(title))
     kind = node["kind"]
+    if "sd_card" in node:
+        yield printable(f"encrypted for an SD card, as {node['sd_card']['content']} {node['sd_card']['path']}")
+    if kind == "save data":
+        yield f"title {node['program_id']}, {node['save_type']} save data, layout {node['layout_version']}"
+        yield f"copy {node['header_copy']} of the header is in use"
     if kind == "nca" and "content_type" in node:
         firmware = f" (firmware {node['first_firmware']})" if node["first_firmware"] else ""
         yield f"title {node['title_id']}, {node['distribution'].replace('_', ' ')}, SDK {node['sdk_version']}, {node['format']}"

@@ -14,12 +14,14 @@ from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nca import Nca, NcaSection
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
+from oboromi_fs.backends.savedata import SaveDataFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs, method_name
 from oboromi_fs.errors import MissingKeyError, OboromiFsError
 from oboromi_fs.jobs.describe_card import card_facts, firmware_text
 from oboromi_fs.jobs.describe_contents import file_facts, nca_contents
 from oboromi_fs.jobs.describe_nca import Description, key_facts, nca_facts, section_facts
+from oboromi_fs.jobs.describe_sd import save_facts, sd_facts
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.paths import join, split
 
@@ -82,6 +84,7 @@ class _Describer:
             node = self._node(self.place.display, "file", found.size)
             if entered is not None:
                 self._container(node, entered, path, "", fs, 0)
+                node |= sd_facts(self.nested.storage(path), split(path)[1], self.nested.opener)
             else:
                 self._plain(node, split(path.rstrip("/"))[1], self.nested.storage(path), top=True)
             return node
@@ -127,6 +130,8 @@ class _Describer:
         elif isinstance(fs, RomFs):
             node["kind"] = "romfs"
             node |= _counted(fs, "") if not prefix else {}
+        elif isinstance(fs, SaveDataFs):
+            node |= {**(_counted(fs, "") if not prefix else {}), **save_facts(fs)}
         elif isinstance(fs, ZipFs):
             node["kind"] = "zip"
             node |= _packed(fs)
@@ -159,6 +164,7 @@ class _Describer:
                     container = self.nested.opener.container(storage, entry.name, tickets=self.nested.tickets_of(fs, directory))
                 if container is not None:
                     self._container(child, container, join(path, entry.name), child["path"], fs, depth + 1)
+                    child |= sd_facts(storage, entry.name, self.nested.opener)
                 elif isinstance(fs, HostFs):
                     files += 1
                     continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.jobs.checks import SHOWN, Check, State, Step, Task, failure, flatten
@@ -12,13 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from oboromi_fs.protocols import Storage
-    from oboromi_fs.storage.hashed import HashLevel, HashTreeStorage
+    from oboromi_fs.storage.hashed import HashLevel
 
-__all__ = ["located", "tree_step"]
+__all__ = ["HashTree", "located", "tree_step"]
 
 _RUN = 8 << 20
 """Bytes a task hashes: enough to drown its cost, little enough that two cores end together."""
 _HASH = 0x20
+
+
+class HashTree(Protocol):
+    """What is checked of a tree of any kind."""
+
+    section: Storage
+
+    def levels(self) -> tuple[HashLevel, ...]:
+        """Describe every level, top to bottom, the data last; offsets count in ``section``."""
+
+    def verify_range(self, level: int, first_block: int, count: int) -> list[int]:
+        """Return which blocks of a run of a level do not match their hashes."""
 
 
 def located(file: Storage, storage: Storage, offset: int) -> tuple[int | None, str]:
@@ -44,7 +56,7 @@ def located(file: Storage, storage: Storage, offset: int) -> tuple[int | None, s
 
 def tree_step(
     label: str,
-    tree: HashTreeStorage,
+    tree: HashTree,
     state: State,
     *,
     file: Storage,
@@ -129,7 +141,7 @@ class _Blocks:
 
     label: str
     check: str
-    tree: HashTreeStorage
+    tree: HashTree
     level: HashLevel
     blocks: range
     file: Storage

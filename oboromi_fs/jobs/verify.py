@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING
 from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca
+from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
+from oboromi_fs.backends.savedata import SaveDataFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.jobs.checks import Check, State, Status, Step, Task, failure, misnamed, no_ncz, now, sd_header, structure, vouched
+from oboromi_fs.jobs.filechecks import file_steps, nro_steps
 from oboromi_fs.jobs.ncachecks import nca_steps, romfs_step, section_steps
 from oboromi_fs.jobs.packagechecks import PAGE, card_steps, entry_hash
 from oboromi_fs.jobs.recordchecks import RecordChecks
+from oboromi_fs.jobs.savechecks import save_steps
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.jobs.zipchecks import zip_crc, zip_directory
 from oboromi_fs.paths import addressable, join
@@ -101,7 +105,7 @@ class _Planner:
                 return [now(no_ncz(label, fs.storage(inner)))]
             container = nested.enter(path)
             if container is None:
-                unknown = misnamed(label, inner, fs.storage(inner))
+                unknown = file_steps(label, inner, fs.storage(inner), self.state) or misnamed(label, inner, fs.storage(inner))
                 if isinstance(fs, ZipFs):
                     return [*unknown, zip_crc(label, fs, {label: inner}, self.state)]
                 return unknown or [now(Check(label, "format", "skipped", "a plain file: it holds no hash to check"))]
@@ -118,7 +122,7 @@ class _Planner:
             archive = fs.partition(inner)
             complete = [label] if inner == "secure" else []
             return [*self._partition(label, archive), *self.records.steps({label: archive}, complete=complete)]
-        if isinstance(fs, PartitionArchive | XciArchive) or (isinstance(fs, ZipFs) and not inner):
+        if isinstance(fs, PartitionArchive | XciArchive) or (isinstance(fs, ZipFs | SaveDataFs) and not inner):
             return self._container(label, fs, "")
         if isinstance(fs, ZipFs):
             return self._zip_files(label, fs, inner)
@@ -147,7 +151,7 @@ class _Planner:
                 return [*card, *self._container(label, container, name)]
             finally:
                 self.depth -= 1
-        return misnamed(label, name, storage, lambda: vouched(fs, inner))
+        return file_steps(label, name, storage, self.state) or misnamed(label, name, storage, lambda: vouched(fs, inner))
 
     def _folder(self, label: str, fs: FileSystem, directory: str) -> list[Step]:
         steps: list[Step] = []
@@ -175,8 +179,12 @@ class _Planner:
             return [*self._partition(label, fs), *self.records.steps({label: fs}, complete=[label])]
         if isinstance(fs, RomFs):
             return [romfs_step(label, fs, self.state)]
+        if isinstance(fs, NroArchive):
+            return nro_steps(label, fs.nro, self.state)
         if isinstance(fs, ZipFs):
             return self._zip(label, fs)
+        if isinstance(fs, SaveDataFs):
+            return save_steps(label, fs, self.opener.keys, self.state)
         return []
 
     # Partitions and cards

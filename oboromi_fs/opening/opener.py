@@ -13,6 +13,7 @@ from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca, rebuilt_nca
 from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
+from oboromi_fs.backends.savedata import SaveDataFs, is_save_data
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs, ends_like_zip, looks_like_zip
 from oboromi_fs.errors import (
@@ -73,7 +74,7 @@ class Opener:
         return self._keys
 
     def sniff(self, storage: Storage, name: str = "") -> str | None:
-        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NCZ NAX0 NRO RomFS ZIP``, or None for a plain file.
+        """Name the container format of some bytes: ``PFS0 HFS0 XCI NCA NCZ NAX0 DISF NRO RomFS ZIP``, or None for a plain file.
 
         By content. The name only breaks the tie that encryption leaves: what is called ``.nca`` is one, even if the keys do not open it.
         A ZIP archive is known by its start; by its end only if it is no other container, and lies plain in a file.
@@ -93,12 +94,9 @@ class Opener:
                     return "RomFS"
             else:
                 return "RomFS"
-        if is_nax0(storage):
-            return "NAX0"
-        if b"HEAD" in (storage[0x100:0x104].tobytes(), storage[0x1100:0x1104].tobytes()):
-            return "XCI"
-        if storage[0x10:0x14].tobytes() == b"NRO0":
-            return "NRO"
+        marked = _marked(storage)
+        if marked is not None:
+            return marked
         lower = name.lower()
         surely_plain = lower.endswith(_SURELY_PLAIN)
         if not surely_plain and is_ncz(storage) and (lower.endswith(".ncz") or is_nca(storage, self.keys)):
@@ -124,18 +122,12 @@ class Opener:
             MissingKeyError: An NCA, and ``header_key`` is absent.
         """
         found = self.sniff(storage, name)
-        if found == "PFS0":
-            return NspArchive(storage)
-        if found == "HFS0":
-            return Hfs0Archive(storage)
         if found == "XCI":
             return XciArchive(storage, self.keys)
-        if found == "RomFS":
-            return RomFs(storage)
-        if found == "NRO":
-            return NroArchive(storage)
-        if found == "ZIP":
-            return ZipFs(storage)
+        if found == "DISF":
+            return SaveDataFs(storage, check=self.check)
+        if found in _SIMPLE:
+            return _SIMPLE[found](storage)
         if found == "NCA":
             return self._on_base(Nca(storage, self.keys, tickets=tickets))
         if found == "NCZ":
@@ -200,3 +192,23 @@ class Opener:
 
 # Endings whose bytes nobody would hide an NCA behind; saves a decryption per file when a tree is searched.
 _SURELY_PLAIN = (".tik", ".cert", ".xml", ".npdm", ".nacp", ".cnmt", ".jpg", ".png", ".txt", ".keys")
+
+_SIMPLE: dict[str, Callable[[Storage], FileSystemBase]] = {
+    "PFS0": NspArchive,
+    "HFS0": Hfs0Archive,
+    "RomFS": RomFs,
+    "NRO": NroArchive,
+    "ZIP": ZipFs,
+}
+"""The containers that are opened by their bytes alone."""
+
+
+def _marked(storage: Storage) -> str | None:
+    """The formats with a mark that is not at their start."""
+    if is_nax0(storage):
+        return "NAX0"
+    if is_save_data(storage):
+        return "DISF"
+    if b"HEAD" in (storage[0x100:0x104].tobytes(), storage[0x1100:0x1104].tobytes()):
+        return "XCI"
+    return "NRO" if storage[0x10:0x14].tobytes() == b"NRO0" else None

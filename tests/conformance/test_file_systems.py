@@ -10,6 +10,7 @@ from oboromi_fs import (
     File,
     Hfs0Archive,
     HostFs,
+    KeySet,
     MemoryFs,
     MemoryStorage,
     Nca,
@@ -24,9 +25,13 @@ from oboromi_fs import (
     open_fs,
 )
 from oboromi_fs._forge import Encryption, HashType, hfs0, pfs0
+from oboromi_fs.backends.nax0 import Nax0Archive
+from oboromi_fs.backends.savedata import SaveDataFs
 from oboromi_fs.backends.zip import ZipFs
 from oboromi_fs.testing import check_filesystem
 from tests import forged
+from tests.forged_nax0 import SD_KEYS, nax0
+from tests.forged_save import save_image
 from tests.zips import BZIP2, DEFLATED, LZMA, STORED, honest
 
 if TYPE_CHECKING:
@@ -91,6 +96,17 @@ def test_pfs0(put: Callable[[bytes], Storage]) -> None:
 def test_hfs0(put: Callable[[bytes], Storage]) -> None:
     files = {"main": b"M" * 0x2345, "empty": b"", "\udcff.bin": b"odd name"}
     check_filesystem(Hfs0Archive(put(hfs0(files))), expected=files)
+
+
+def test_save_data(put: Callable[[bytes], Storage]) -> None:
+    files = {"a.bin": bytes(range(256)) * 9, "dir/b": b"b" * 1000, "dir/sub/c": b"", "dir/sub/d": bytes(3000)}
+    check_filesystem(SaveDataFs(put(save_image(files, ["empty"], seed=4, version=0x50000).image), check=True), expected=files)
+
+
+def test_nax0(put: Callable[[bytes], Storage]) -> None:
+    path = "/registered/000000BE/000102030405060708090a0b0c0d0e0f.nca"
+    data = b"content of a card" * 3000
+    check_filesystem(Nax0Archive(put(nax0(data, path)), KeySet(SD_KEYS), paths=[path]), expected={path[21:]: data})
 
 
 def test_romfs(put: Callable[[bytes], Storage]) -> None:
