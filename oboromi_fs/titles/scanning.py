@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from oboromi_formats.cnmt import MetaType, RecordType
 from oboromi_formats.nca import ContentType
 from oboromi_fs.backends.host import HostFs
+from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import SubFs
@@ -123,6 +124,7 @@ class _Looking:
         self.tickets: list[FoundTicket] = []
         self.issues: list[Issue] = []
         self._inner = ""
+        self._fs: FileSystem | None = None
         self._claimed: set[str] = set()
 
     def tell(self, kind: IssueKind, path: str, text: str, title_id: int | None = None) -> None:
@@ -181,6 +183,7 @@ class _Looking:
             files: What is in it.
             itself: Whether the place is the one NCA.
         """
+        self._fs = fs
         self._tickets(fs, [each for each in files if each.name.lower().endswith(".tik")])
         ncas = [each for each in files if each.name.lower().endswith(_LOOSE) or itself]
         by_id: dict[str, _File] = {}
@@ -314,10 +317,19 @@ class _Looking:
         if file is None:
             return FoundContent(record.type, name, record.size, record.id_offset, record.hash)
         self._claimed.add(file.path)
-        if not file.is_folder and file.name.lower().endswith(".nca") and file.size != record.size:
+        if file.size != record.size and self._is_plain(file):
             text = f"has {file.size} bytes, and {record.size} by the content meta of {meta.title}"
             self.tell("record", self._where(file.path), text, title)
         return FoundContent(record.type, name, record.size, record.id_offset, record.hash, file.path, 0 if file.is_folder else file.size)
+
+    def _is_plain(self, file: _File) -> bool:
+        """Whether a file is an NCA as it is: neither compressed, nor encrypted as on an SD card, nor a folder of what was in it."""
+        if file.is_folder or not file.name.lower().endswith(".nca") or self._fs is None:
+            return False
+        try:
+            return not is_nax0(self._fs.storage(file.path))
+        except (OboromiFsError, OSError):  # It runs over the end of the package.
+            return True
 
     # Without content metas
 
