@@ -22,10 +22,11 @@ from oboromi_fs.builders.xci import card_layout
 from oboromi_fs.builders.xci import layout_of as card_layout_of
 from oboromi_fs.errors import CorruptError, IntegrityError, UnsupportedError
 from oboromi_fs.jobs.assembly import Part, WrittenPart, places_in, write_around
-from oboromi_fs.paths import join
+from oboromi_fs.paths import join, normalise
 from oboromi_fs.storage.aside import written_aside
 from oboromi_fs.storage.filled import FilledStorage
 from oboromi_fs.storage.ncz import NczStorage, is_ncz
+from oboromi_fs.storage.ncz.zstd import zstandard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ def members_of(place: Location, archive: PartitionArchive | XciArchive) -> list[
     Raises:
         CorruptError: One runs over the end of the archive.
     """
-    base = place.path
+    base = normalise(place.path)
     if not isinstance(archive, XciArchive):
         return [_member(archive, base, name, "") for name in archive.members]
     return [
@@ -154,7 +155,9 @@ def compress(parts: Sequence[Part], fs: NestedFs, options: NczOptions, *, folder
 
     Raises:
         MissingKeyError: The key of an NCA that is to be compressed is absent.
+        UnsupportedError: The package zstandard is not installed.
     """
+    zstandard()
     warnings: list[tuple[str, str]] = []
     for part in parts:
         if part.storage is None or part.what != "NCA" or part.folder != folder:
