@@ -45,6 +45,6 @@ def test_what_has_no_base_or_no_romfs() -> None:
     Path("other/romfs/x").write_bytes(b"x")
     wrong = oboromi(*KEYS, "pack", "nca", "other", "-o", "x.nca", "--title-id", "0100000000002000", "--base", NSP)
     assert wrong.code == 3
-    assert "has no content 5 of title 0100000000002000" in wrong.message
+    assert "content 5 of title 0100000000002000 is wanted, and there is none in" in wrong.message
     assert oboromi(*KEYS, "pack", "romfs", "other/romfs", "-o", "x.romfs", "--compress").code == 2
     assert not Path("x.nca").exists()

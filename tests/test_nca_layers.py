@@ -95,7 +95,7 @@ def test_a_base_without_the_title_is_named() -> None:
     update_nca = str(BKTR / "update.nca")
     found = oboromi("--keys", str(KEYS), "ls", f"{update_nca}/romfs", "--base", update_nca)
     assert found.code == 3
-    assert found.message.endswith(f"the base, 0100abcd00010000: there is none in {update_nca}")
+    assert found.message.endswith(f"the base, 0100abcd00010000: there is none in {update_nca}, but an update of it")
 
 
 def test_the_base_is_closed_with_what_was_opened_over_it() -> None:

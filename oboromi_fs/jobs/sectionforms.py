@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs.builders.nca import compress_image, patch_section
 from oboromi_fs.errors import FormatError
-from oboromi_fs.opening.basis import ncas_in
+from oboromi_fs.opening.basis import Wanted, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,17 +29,18 @@ def base_for(layout: NcaLayout, place: Location) -> Nca:
 
     Args:
         layout: Of the update.
-        place: The base: an NCA, a package, a card, or a folder of NCAs.
+        place: The base: an NCA, a package, a card, or a folder of any of them.
 
     Raises:
         FormatError: There is none in it.
     """
     header = layout.header
-    for nca in ncas_in(place):
-        if nca.header.program_id == header.program_id & ~UPDATE and nca.header.content_type == header.content_type and not nca.is_update:
-            return nca
-    problem = f"has no content {header.content_type} of title {header.program_id & ~UPDATE:016x}"
-    raise FormatError(problem, what="base", source=place.display)
+    wanted = Wanted(header.program_id & ~UPDATE, header.content_type)
+    found, why = base_of(wanted, place)
+    if found is None:
+        problem = f"content {header.content_type} of title {wanted.title_id:016x} is wanted, and {why}"
+        raise FormatError(problem, what="base", source=place.display)
+    return found
 
 
 def patched_romfs(

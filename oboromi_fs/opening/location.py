@@ -144,8 +144,8 @@ def open_fs(
         path: A host path that may go on inside containers; or a Storage.
         keys: A KeySet, a key file or several, or a mapping of names to hex text. None looks in the default places, when a key is needed.
         access: How host files are opened, see :class:`oboromi_fs.file.File`.
-        base: Path of the title that an update changes: a package, a card, an NCA, or a folder of NCAs. It is opened with the first update,
-            and closed with the result.
+        base: Path of the title that an update changes: a package, a card, an NCA, or a folder of any of them. It is opened with the first
+            update, and closed with the result.
         sd_path: Where a file from an SD card lies there, as in ``/registered/000000XX/ID.nca``; None tells that by where it lies now.
 
     Raises:

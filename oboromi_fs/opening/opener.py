@@ -45,7 +45,7 @@ class Opener:
         keys: The user's keys, anything ``KeySet.of`` takes; None searches the default places when the first key is needed.
         access: How host files are opened.
         check: Verify every block that is read from a section against its hash tree.
-        base: Path of what updates are laid over: an NCA, a package, a card, or a folder of NCAs.
+        base: Path of what updates are laid over: an NCA, a package, a card, or a folder of any of them.
         sd_path: Where the files that are opened lie on the SD card they are from; None tells that by where they lie now.
     """
 
@@ -158,14 +158,12 @@ class Opener:
         """An update laid over its base, where that was given; any other NCA as it is."""
         if self._base is None or not nca.is_update:
             return nca
-        from oboromi_fs.opening.basis import base_of
+        from oboromi_fs.opening.basis import base_of, wanted_by
         from oboromi_fs.opening.location import locate
 
         if self._base_place is None:
             self._base_place = locate(self._base, opener=Opener(self.keys, access=self.access))
-        base = base_of(nca, self._base_place)
-        if base is None:
-            nca.base_note = f"there is none in {self._base}"
+        base, nca.base_note = base_of(wanted_by(nca), self._base_place)
         return nca if base is None else nca.with_base(base)
 
     def close(self) -> None:

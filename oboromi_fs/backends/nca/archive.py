@@ -168,7 +168,7 @@ class Nca(FileSystemBase):
             base: The NCA of the same content in the base title; it must stay open.
 
         Raises:
-            FormatError: It is of another title, or of another content.
+            FormatError: It is of another title, of another content, or an update itself.
         """
         return Nca(self.raw, self.keys, tickets=self._tickets, base=base)
 
@@ -177,6 +177,9 @@ class Nca(FileSystemBase):
         if ours.program_id & ~_UPDATE != theirs.program_id & ~_UPDATE or ours.content_type != theirs.content_type:
             problem = f"the base is content {theirs.content_type} of title {theirs.program_id:016x}, and not content {ours.content_type}"
             problem += f" of {ours.program_id & ~_UPDATE:016x}"
+            raise error(FormatError, problem, what="NCA header", storage=self.raw, offset=0x210, field="program_id")
+        if base.is_update:  # What it makes is no base either: every update is one of the first release.
+            problem = f"the base is an update of {base.header.program_id & ~_UPDATE:016x} itself: give the title as it was first released"
             raise error(FormatError, problem, what="NCA header", storage=self.raw, offset=0x210, field="program_id")
 
     # Keys

@@ -231,8 +231,8 @@ class NcaSection:
     def in_parts(self) -> tuple[Storage, list[tuple[int, int]]]:
         """Return the section in the clear as far as it is there, and the ranges that are: of a patch without its base, and of a sparse one.
 
-        What is not there reads as zeros. Of any other section everything is there. Ranges are given as first byte and the one behind the
-        last.
+        What is not there reads as zeros; in a sparse section these come before the decryption, and mean nothing behind it. Of any other
+        section everything is there. Ranges are given as first byte and the one behind the last.
 
         Raises:
             MissingKeyError: Its key is absent.
@@ -344,6 +344,8 @@ class NcaSection:
         except IntegrityError as wrong:
             key = self.nca.key_name(self)
             cause = f"the section's key ({key}) is wrong, or the file is damaged" if key else "it is stored plain: the file is damaged"
+            if self.is_patch:
+                cause += ", or the base is another one than the update was made for"
             # The hash lies in the FS header: at the start of its hash data, in IVFC at their end.
             at = self.header_offset + (0xC8 if isinstance(layer, IvfcStorage) else 0x08)
             problem = f"{wrong.problem}; {cause}"
