@@ -137,7 +137,8 @@ def _laid(
     session: Session, root: ModRoot, found: Sequence[Surveyed], opened: tuple[Game, int | None] | None, builds: Builds
 ) -> list[Surveyed]:
     """What was found, with what shows when mods are laid over the game; and the builds that are loaded."""
-    found = [each._replace(found={name: _held(root, one) for name, one in each.found.items()}) for each in found]
+    known: dict[str, list[tuple[str, str]]] = {}
+    found = [each._replace(found={name: _held(root, one, known) for name, one in each.found.items()}) for each in found]
     if opened is None or session.base is None:
         return found
     from oboromi_fs.jobs.modstack import other_title
@@ -163,9 +164,9 @@ def _laid(
     return laid
 
 
-def _held(root: ModRoot, found: Installed) -> Installed:
+def _held(root: ModRoot, found: Installed, known: dict[str, list[tuple[str, str]]]) -> Installed:
     """What was found, with the names that not every disk can hold."""
-    return replace(found, notices=tuple(dict.fromkeys([*found.notices, *unholdable(root.fs, found)])))
+    return replace(found, notices=tuple(dict.fromkeys([*found.notices, *unholdable(root.fs, found, known)])))
 
 
 def _branches(found: Sequence[Surveyed], cheats: Cheats) -> Iterator[Branch]:
@@ -248,7 +249,7 @@ def _nearest(notice: Notice, paths: Sequence[str]) -> str:
 
 def _told(notice: Notice) -> str:
     what = "ignored" if notice.ignored else "note"
-    return f"{what} {printable(notice.path)}: {printable(notice.text)}"
+    return f"{what} {printable(notice.path or '.')}: {printable(notice.text)}"
 
 
 def _compare_all(session: Session, found: Sequence[Surveyed], cheats: Cheats) -> None:

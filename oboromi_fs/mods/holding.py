@@ -20,19 +20,23 @@ _LONGEST = 255
 _TREES: tuple[PartKind, ...] = ("romfs", "romfs_ext", "manual_html")
 
 
-def unholdable(root: FileSystem, installed: Installed) -> Iterator[Notice]:
+def unholdable(root: FileSystem, installed: Installed, known: dict[str, list[tuple[str, str]]] | None = None) -> Iterator[Notice]:
     """Tell of names that a FAT card or Windows cannot hold, and of those that are not UTF-8. All folders of files are listed for that.
 
     Args:
         root: What was searched.
         installed: What was found there.
+        known: Part -> what was found in it already, by another tool; is added to.
     """
+    found = {} if known is None else known
     for mod in installed.enabled:
         problem = _problem(mod.path.rpartition("/")[2])
         if problem:
             yield Notice("path", mod.path, problem, mod.name, ignored=False)
         for part in mod.of_kind(*_TREES):
-            for path, text in _below(root, part.path):
+            if part.path not in found:
+                found[part.path] = list(_below(root, part.path))
+            for path, text in found[part.path]:
                 yield Notice("path", path, text, mod.name, ignored=False)
 
 

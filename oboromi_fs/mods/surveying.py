@@ -124,9 +124,13 @@ def _is_root(finder: Finder, path: str) -> bool:
 
 
 def _holds_part(finder: Finder, path: str, *, around: bool = True) -> bool:
-    """Whether there is anything in a folder that is called like a part of a mod, or in one in it that has few beside it."""
+    """Whether there is anything in a folder that is called like a part of a mod, or in one in it that has few beside it.
+
+    Nobody can tell of one that cannot be read: that it cannot is told where it is looked at.
+    """
+    told = len(finder.notices)
     entries = finder.entries(path)
-    if any(entry.name.lower() in PARTS for entry in entries):
+    if any(entry.name.lower() in PARTS for entry in entries) or any(notice.reason == "damaged" for notice in finder.notices[told:]):
         return True
     inner = [join(path, entry.name) for entry in entries if entry.kind == "directory"]
     return around and len(entries) <= _MOST_AROUND and any(_holds_part(finder, each, around=False) for each in inner)

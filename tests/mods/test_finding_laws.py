@@ -193,3 +193,12 @@ def test_a_folder_that_cannot_be_read_is_told(name: ProfileName, error: Exceptio
             found = installed(name, root)
             assert ("damaged", broken) in [(notice.reason, notice.path) for notice in found.notices], (path, broken)
             survey(root)
+
+
+def test_a_loose_folder_that_cannot_be_read_is_told() -> None:
+    for broken in ("", "locked"):
+        (found,) = survey(unreadable(["a/romfs/x", "locked/romfs/x"], broken, PermissionError(13, "not allowed")))
+        for each in found.found.values():
+            told = [(notice.reason, notice.path, notice.text) for notice in each.notices]
+            assert ("damaged", broken, "cannot be read: not allowed") in told
+            assert [mod.name for mod in each.mods if mod.parts] == (["a"] if broken else [])
