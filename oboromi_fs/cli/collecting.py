@@ -86,15 +86,12 @@ def run_library(session: Session, options: argparse.Namespace) -> int:
     _check(options)
     shown = Shown(session.console, options.folders, _languages(options.language))
     chosen = _chosen_columns(options)
-    # By position: a share that goes away, or a file that shrinks, is an error then and no crash.
-    opener = session.opener()
-    opener.access = "pread"
-    with Catalogue.open(None if options.no_cache else options.catalogue or "", opener=opener) as catalogue:
+    with Catalogue.open(None if options.no_cache else options.catalogue or "", opener=lambda: _opener(session)) as catalogue:
         _update(session, catalogue, options)
         titles, holdings = _found(catalogue, options)
         failed = False
         if options.verify or options.verify_all:
-            failed = _verify(session, catalogue, holdings, opener, options)
+            failed = _verify(session, catalogue, holdings, options)
             titles, holdings = _found(catalogue, options)
         titles = sorted(titles, key=title_key(options.sort, shown), reverse=options.reverse)
         loose = [holding for holding in holdings if not holding.package.metas]
@@ -108,6 +105,12 @@ def run_library(session: Session, options: argparse.Namespace) -> int:
             _tell_keys(session, catalogue)
             return MISSING_KEY
         return NO if failed or not (titles or (loose and _asks_for_files(options))) else DONE
+
+
+def _opener(session: Session) -> Opener:
+    opener = session.opener()
+    opener.access = "pread"  # By position: a share that goes away, or a file that shrinks, is an error then and no crash.
+    return opener
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -207,13 +210,13 @@ def _found(catalogue: Catalogue, options: argparse.Namespace) -> tuple[list[Libr
     return titles, [holding for holding in catalogue.holdings() if is_asked_for(holding)]
 
 
-def _verify(session: Session, catalogue: Catalogue, holdings: list[Holding], opener: Opener, options: argparse.Namespace) -> bool:
+def _verify(session: Session, catalogue: Catalogue, holdings: list[Holding], options: argparse.Namespace) -> bool:
     """Verify; return whether anything of it, now or before, failed."""
     from oboromi_fs.jobs.collection import to_verify, verify_collection
 
     wanted = to_verify(holdings, catalogue.keys, again=options.verify_all)
     with Progress(session.console, "verifying") as progress:
-        for _ in verify_collection(catalogue, wanted, opener, workers=options.jobs, progress=progress.update if progress.shown else None):
+        for _ in verify_collection(catalogue, wanted, workers=options.jobs, progress=progress.update if progress.shown else None):
             pass
     paths = {holding.path for holding in holdings}
     return any(each.path in paths and each.verification is not None and each.verification.failed for each in catalogue.holdings())

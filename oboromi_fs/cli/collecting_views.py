@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "USUAL", "Shown", "draw_titles", "file_rows", "summary", "summary_text", "table_rows", "title_key"]
 
-COLUMNS = ("name", "id", "version", "update", "addons", "size", "firmware", "publisher", "files", "changed", "path", "state")
-"""Of a table of titles."""
 USUAL = ("name", "id", "version", "update", "addons", "size", "state")
 _NUMBERS = ("update", "addons", "size", "files")
 _BAD = ("damaged", "failed", "missing", "no-base")
@@ -75,29 +73,39 @@ def version_text(title: LibraryTitle) -> str:
     return printable(title.display_version) or f"v{title.version}"
 
 
-def _cell(title: LibraryTitle, column: str, shown: Shown) -> str:
+def _shown_name(title: LibraryTitle, shown: Shown) -> str:
+    return fitted(shown.name(title), _LONGEST_NAME) if shown.console.on_terminal else shown.name(title)
+
+
+def _firmware(title: LibraryTitle, shown: Shown) -> str:
+    del shown
+    if not title.required_system_version:
+        return "-"
     from oboromi_fs.jobs.describe import firmware_text
 
-    if column == "name":
-        return fitted(shown.name(title), _LONGEST_NAME) if shown.console.on_terminal else shown.name(title)
-    if column == "update":
-        return f"v{title.updates[-1].meta.version}" if title.updates else "-"
-    if column == "firmware":
-        return firmware_text(title.required_system_version) if title.required_system_version else "-"
-    if column == "changed":
-        return _day(title.changed_ns // 10**9) if title.changed_ns >= 0 else "-"
-    if column == "path":
-        return " ".join(map(shown.path, title.paths))
-    cells: dict[str, Callable[[], str]] = {
-        "id": lambda: f"{title.application_id:016x}",
-        "version": lambda: version_text(title),
-        "addons": lambda: str(len({item.meta.title_id for item in title.addons})),
-        "size": lambda: shown.size(title.size),
-        "publisher": lambda: printable(title.publisher(shown.languages)) or "-",
-        "files": lambda: str(len(title.paths)),
-        "state": lambda: shown.marks(title.marks),
-    }
-    return cells[column]()
+    return firmware_text(title.required_system_version)
+
+
+_CELLS: dict[str, Callable[[LibraryTitle, Shown], str]] = {
+    "name": _shown_name,
+    "id": lambda title, _: f"{title.application_id:016x}",
+    "version": lambda title, _: version_text(title),
+    "update": lambda title, _: f"v{title.updates[-1].meta.version}" if title.updates else "-",
+    "addons": lambda title, _: str(_addons(title)),
+    "size": lambda title, shown: shown.size(title.size),
+    "firmware": _firmware,
+    "publisher": lambda title, shown: printable(title.publisher(shown.languages)) or "-",
+    "files": lambda title, _: str(len(title.paths)),
+    "changed": lambda title, _: _day(title.changed_ns // 10**9) if title.changed_ns >= 0 else "-",
+    "path": lambda title, shown: " ".join(map(shown.path, title.paths)),
+    "state": lambda title, shown: shown.marks(title.marks),
+}
+COLUMNS = tuple(_CELLS)
+"""Of a table of titles."""
+
+
+def _addons(title: LibraryTitle) -> int:
+    return len({item.meta.title_id for item in title.addons})
 
 
 def _day(seconds: int) -> str:
@@ -109,7 +117,7 @@ def _day(seconds: int) -> str:
 
 def table_rows(titles: Sequence[LibraryTitle], chosen: Sequence[str], shown: Shown) -> tuple[list[str], list[list[str]], list[int]]:
     """Return heading, rows, and which columns are numbers."""
-    rows = [[_cell(title, column, shown) for column in chosen] for title in titles]
+    rows = [[_CELLS[column](title, shown) for column in chosen] for title in titles]
     return [column.upper() for column in chosen], rows, [at for at, column in enumerate(chosen) if column in _NUMBERS]
 
 
@@ -126,7 +134,7 @@ def title_key(column: str, shown: Shown) -> Callable[[LibraryTitle], Any]:
         "id": lambda title: title.application_id,
         "version": lambda title: title.version,
         "update": lambda title: title.updates[-1].meta.version if title.updates else -1,
-        "addons": lambda title: len({item.meta.title_id for item in title.addons}),
+        "addons": _addons,
         "size": lambda title: title.size,
         "firmware": lambda title: title.required_system_version,
         "publisher": lambda title: folded(title.publisher(shown.languages)),

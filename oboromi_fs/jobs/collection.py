@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from oboromi_fs.jobs.checks import Check
     from oboromi_fs.keys import KeySet
     from oboromi_fs.library import Catalogue, Holding
-    from oboromi_fs.opening import Opener
 
 __all__ = ["to_verify", "verify_collection"]
 
@@ -42,7 +41,6 @@ def to_verify(holdings: Iterable[Holding], keys: KeySet, *, again: bool = False)
 def verify_collection(
     catalogue: Catalogue,
     holdings: Iterable[Holding],
-    opener: Opener,
     *,
     workers: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
@@ -50,9 +48,8 @@ def verify_collection(
     """Check every hash of some holdings; each result is in the catalogue before the next begins.
 
     Args:
-        catalogue: Where results are kept.
+        catalogue: Where results are kept, and whose keys are used.
         holdings: What to check, see :func:`to_verify`.
-        opener: What opens them.
         workers: Threads; None takes one for each processor.
         progress: Called with bytes done, bytes in all and the path being read, from any thread.
 
@@ -72,7 +69,7 @@ def verify_collection(
         checks: list[Check | OboromiFsError | OSError] = []
         for path in _paths(holding, everywhere):
             try:
-                place = locate(path, opener=opener)
+                place = locate(path, opener=catalogue.opener)
                 with place.fs:
                     checks += verify(place, workers=workers, progress=tell)
             except (OboromiFsError, OSError) as wrong:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -75,36 +75,36 @@ class Catalogue:
         0100abcdef000000 Fake Game ゲーム 65536 1
     """
 
-    def __init__(self, store: Store | None, opener: Opener, notes: list[str]) -> None:
+    def __init__(self, store: Store | None, opener: Callable[[], Opener], notes: list[str]) -> None:
         self._store = store
-        self._opener = opener
+        self._make_opener = opener
         self._holdings: dict[str, Holding] = {}
         self._print: str | None = None
         self.notes = notes
         self.issues: list[Issue] = []
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | None = "", keys: KeysType = None, *, opener: Opener | None = None) -> Self:
+    def open(cls, path: str | os.PathLike[str] | None = "", keys: KeysType = None, *, opener: Callable[[], Opener] | None = None) -> Self:
         """Open a catalogue, and make it if it is not there. That it cannot be kept is no error: :attr:`notes` has why.
 
         Args:
             path: The file; by default :func:`~oboromi_fs.library.default_path`. None keeps nothing.
             keys: Anything :meth:`~oboromi_fs.keys.KeySet.of` takes; they are read when the first file is opened.
-            opener: Use this one, and its keys, instead.
+            opener: Gives what opens containers, keys included, when the first one is to be opened.
         """
-        if opener is None:
-            from oboromi_fs.opening import Opener
-
-            # By position: nothing is read but what is asked for, and a file that shrinks meanwhile is an error and no crash.
-            opener = Opener(keys, access="pread")
         notes: list[str] = []
         store = None if path is None else Store(os.fspath(path) or default_path(), notes.append)
-        return cls(store, opener, notes)
+        return cls(store, opener if opener is not None else partial(_opener_of, keys), notes)
+
+    @cached_property
+    def opener(self) -> Opener:
+        """What opens containers; it is made at the first need."""
+        return self._make_opener()
 
     @property
     def keys(self) -> KeySet:
         """The keys that files are opened with."""
-        return self._opener.keys
+        return self.opener.keys
 
     # Looking
 
@@ -189,7 +189,7 @@ class Catalogue:
                     row = known.get(place.path)
                     old = None if again else self._unchanged(row, place, stamp)
                     if old is None:
-                        _ = self._opener.keys  # Read once, before threads ask.
+                        _ = self.opener.keys  # Read once, before threads ask.
                         waiting.append((place, pace.submit(partial(self._look, place, stamp, _verified(row, stamp)))))
                     else:
                         waiting.append((place, old))
@@ -207,7 +207,7 @@ class Catalogue:
     def _look(self, place: Place, stamp: tuple[FileStamp, ...], verification: Verification | None) -> Holding | None:
         from oboromi_fs.library.looking import look
 
-        found = look(place, self._opener, stamp)
+        found = look(place, self.opener, stamp)
         if not found.package.metas and not stamp_of(place):  # Gone meanwhile.
             return None
         return found if verification is None else replace(found, verification=verification)
@@ -226,7 +226,7 @@ class Catalogue:
         """What tells one set of keys from another, and nobody which: a short hash of them all."""
         if self._print is None:
             digest = blake2b(digest_size=8, person=b"oboromi library"[:16])
-            keys = self._opener.keys
+            keys = self.opener.keys
             for name in keys.names():
                 digest.update(f"{name}=".encode() + (keys.get(name) or b"") + b"\n")
             for rights_id in keys.rights_ids():
@@ -299,6 +299,13 @@ class Catalogue:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _opener_of(keys: KeysType) -> Opener:
+    from oboromi_fs.opening import Opener
+
+    # By position: nothing is read but what is asked for, and a file that shrinks meanwhile is an error and no crash.
+    return Opener(keys, access="pread")
 
 
 def _verified(row: Row | None, stamp: tuple[FileStamp, ...]) -> Verification | None:

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from oboromi_formats.nacp import Language
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,6 +13,8 @@ if TYPE_CHECKING:
     from oboromi_fs.titles.places import Place
 
 __all__ = ["FileStamp", "Holding", "TitleNames", "Verification", "stamp_of"]
+
+_AMERICAN_ENGLISH = 0
 
 
 class FileStamp(NamedTuple):
@@ -61,7 +61,7 @@ class TitleNames(NamedTuple):
             (('Tsuki', 'Wareware'), ('Moon', 'We'), ('', ''))
         """
         known = {language: (name, publisher) for language, name, publisher in self.names}
-        for language in (*languages, int(Language.AMERICAN_ENGLISH)):
+        for language in (*languages, _AMERICAN_ENGLISH):
             if language in known:
                 return known[language]
         return next(iter(known.values()), ("", ""))
