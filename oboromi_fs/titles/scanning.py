@@ -22,6 +22,7 @@ from oboromi_fs.splitparts import parts_listed
 from oboromi_fs.tickets import PERSONALISED, Ticket
 from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Issue, Package
 from oboromi_fs.titles.places import Place, find_places
+from oboromi_fs.titles.unlisted import FAMILY, application_of, by_headers, contents_in, extracted_meta, program_id_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,16 +40,6 @@ _PARTITIONS = ("secure", "normal")
 _MOST_HEADERS = {"package": 64, "folder": 0x4000, "extracted": 0}
 """NCAs whose headers are read, where no name says which of them is a Meta NCA."""
 _MOST_TICKETS = 1000
-_FAMILY = 0xFFF
-_UPDATE = 0x800
-_ADD_ON = 0x1000
-_RECORDS = {
-    ContentType.PROGRAM: RecordType.PROGRAM,
-    ContentType.CONTROL: RecordType.CONTROL,
-    ContentType.MANUAL: RecordType.HTML_DOCUMENT,
-    ContentType.DATA: RecordType.DATA,
-    ContentType.PUBLIC_DATA: RecordType.DATA,
-}
 
 
 def scan(paths: Iterable[str | os.PathLike[str]], keys: KeysType = None, *, opener: Opener | None = None) -> Iterator[FoundMeta]:
@@ -239,7 +230,7 @@ class _Looking:
         path = join(self._inner, file.path)
         try:
             if file.is_folder:
-                return _extracted_meta(nested, path)
+                return extracted_meta(nested, path)
             nca = nested.enter(path)
             if isinstance(nca, Nca):
                 return ContentMeta.of_nca(nca)
@@ -282,9 +273,9 @@ class _Looking:
         pairs = [(each.type, each.id_offset) for each in contents if each.type != RecordType.DELTA_FRAGMENT]
         if len(set(pairs)) != len(pairs):
             self.tell("record", self._where(file.path), "lists two contents of one type and program index", header.title_id)
-        derived = _application_of(header.title_id, header.type)
+        derived = application_of(header.title_id, header.type)
         application = getattr(extended, "application_id", 0) or derived
-        if application & ~_FAMILY != derived & ~_FAMILY:
+        if application & ~FAMILY != derived & ~FAMILY:
             text = f"{header.title_id:016x} says that it belongs to {application:016x}; by its id it belongs to {derived:016x}"
             self.tell("record", self._where(file.path), text, header.title_id)
         found = FoundMeta(
@@ -334,25 +325,12 @@ class _Looking:
     # Without content metas
 
     def _without_meta(self, ncas: dict[str, Nca], files: dict[str, _File], *, itself: bool) -> None:
-        """Group NCAs that no content meta lists by the ids in their headers."""
-        groups: dict[tuple[int, bool], list[FoundContent]] = {}
-        for path, nca in ncas.items():
-            program, kind = nca.header.program_id, nca.header.content_type
-            base = program & ~_FAMILY
-            addon = bool(program & _ADD_ON) and kind in (ContentType.DATA, ContentType.PUBLIC_DATA)
-            update = nca.is_update or bool(program & _UPDATE and not addon)
-            title = program if addon else base | (_UPDATE if update else 0)
-            record = _RECORDS.get(ContentType(kind)) if kind in tuple(ContentType) else None
-            if record is None:
-                continue
-            content = FoundContent(record, files[path].stem, files[path].size, program & 0xFF, b"", path, files[path].size)
-            groups.setdefault((title, addon), []).append(content)
-        for (title, addon), contents in groups.items():
-            kind = MetaType.ADD_ON_CONTENT if addon else MetaType.PATCH if title & _UPDATE else MetaType.APPLICATION
-            application = _application_of(title, kind)
+        """Take NCAs that no content meta lists for the titles that their headers name."""
+        for title, kind, contents in by_headers(ncas, {path: files[path].size for path in ncas}):
+            application = application_of(title, kind)
             tickets = tuple(each for each in self.tickets if _is_of(each, title, application))
-            found = FoundMeta(title, application, kind, 0, self.place.path, self.place.form, contents=tuple(contents), tickets=tickets)
-            self.metas.append(found if not itself else replace(found, contents=tuple(replace(each, path="") for each in contents)))
+            listed = tuple(replace(each, path="") for each in contents) if itself else contents
+            self.metas.append(FoundMeta(title, application, kind, 0, self.place.path, self.place.form, contents=listed, tickets=tickets))
             if not itself:
                 text = f"no content meta is there; {len(contents)} NCAs are taken for {title:016x} by their headers"
                 self.tell("no-meta", self.place.path, text, title)
@@ -360,19 +338,11 @@ class _Looking:
     def _extracted(self) -> None:
         with HostFs(self.place.path, access=self.opener.access) as folder:
             title = 0
-            if folder.exists("exefs/main.npdm"):
-                from oboromi_fs.metadata.npdm import Npdm
-
-                try:
-                    title = Npdm.read(folder.storage("exefs/main.npdm")).aci0.program_id
-                except FormatError as wrong:
-                    self.tell("damaged", self._where("exefs/main.npdm"), str(wrong))
-            pairs = (("exefs", RecordType.PROGRAM), ("romfs", RecordType.PROGRAM), ("control", RecordType.CONTROL))
-            there = {kind for name, kind in pairs if folder.is_dir(name)}
-            if folder.is_dir("manual"):
-                there.add(RecordType.HTML_DOCUMENT)
-            application = title & ~_FAMILY
-            contents = tuple(FoundContent(kind, "", 0, title & 0xFF, b"", "") for kind in sorted(there))
+            try:
+                title = program_id_in(folder)
+            except FormatError as wrong:
+                self.tell("damaged", self._where("exefs/main.npdm"), str(wrong))
+            application, contents = title & ~FAMILY, contents_in(folder, title)
             self.metas.append(FoundMeta(application, application, MetaType.APPLICATION, 0, self.place.path, "extracted", contents=contents))
             self.visit(NestedFs(folder, self.opener), "", self.metas)
 
@@ -396,25 +366,9 @@ def _files_of(container: FileSystem) -> Iterator[_File]:
             yield _File(entry.name, entry.size, entry.kind == "directory")
 
 
-def _extracted_meta(nested: NestedFs, path: str) -> ContentMeta:
-    for inner, entry in nested.walk(path):
-        if entry.kind == "file" and inner.lower().endswith(".cnmt"):
-            return ContentMeta.read(nested.storage(join(path, inner)), inner.rpartition("/")[2])
-    raise FormatError("the folder holds no content meta", what="CNMT", source=path)
-
-
-def _application_of(title_id: int, kind: int) -> int:
-    """The application that a title belongs to, by its id."""
-    if kind in (MetaType.ADD_ON_CONTENT, MetaType.DATA_PATCH):
-        return (title_id - _ADD_ON) & ~_FAMILY
-    if kind in (MetaType.PATCH, MetaType.DELTA):
-        return title_id & ~_FAMILY
-    return title_id
-
-
 def _is_of(ticket: FoundTicket, title_id: int, application: int) -> bool:
     named = int(ticket.rights_id[:16], 16)
-    return named == title_id or (named & ~_FAMILY == title_id & ~_FAMILY == application & ~_FAMILY)
+    return named == title_id or (named & ~FAMILY == title_id & ~FAMILY == application & ~FAMILY)
 
 
 def _record_name(number: int) -> str:
