@@ -290,6 +290,14 @@ def test_siblings_that_lead_back_are_told() -> None:
         list(opened(save_image(FILES, edits={"rows": edit})).walk())
 
 
+def test_directories_that_are_nested_without_end_are_told() -> None:
+    """The path of each would be longer than that of the one before, and all together far longer than the image."""
+    path = "/".join(["d"] * 0x301)
+    with pytest.raises(CorruptError, match="lies deeper than 768 directories"):
+        list(opened(save_image({f"{path}/a": b""})).walk())
+    assert list(opened(save_image({f"{path[:-4]}/a": b""})).walk())
+
+
 def test_a_table_without_a_root_is_told() -> None:
     def edit(tables: Any) -> None:
         for row in tables[0]:

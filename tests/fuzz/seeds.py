@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oboromi_fs import Hfs0Archive, KeySet, MemoryStorage, Nca, NspArchive, Opener, RomFs, XciArchive, open_fs
 from oboromi_fs._forge import ContentType, Encryption, FsType, HashType, Section, hfs0, nca, nsp, pfs0, romfs, xci
+from oboromi_fs.backends.nax0 import Nax0Archive
 from oboromi_fs.backends.nca import read_header
+from oboromi_fs.backends.savedata import SaveDataFs
 from oboromi_fs.backends.zip import ZipFs
-from oboromi_fs.storage.xts import xts_encrypt
+from oboromi_fs.storage.xts import xts_decrypt, xts_encrypt
 from tests import forged
+from tests.forged_nax0 import SD_KEYS, nax0
+from tests.forged_nca0 import nca0, romfs0, section0
+from tests.forged_save import save_image
 from tests.zips import BZIP2, DEFLATED, LZMA, STORED, Raw, archive
 
 if TYPE_CHECKING:
@@ -102,6 +107,47 @@ def of_nca(data: bytes, keys: KeySet) -> Seed:
     return Seed(clear + data[0xC00:], [range(0x200, 0x350), *fs_headers], kind, Opener(keys), seal)
 
 
+def of_save() -> Seed:
+    """The parts of the header, and the entries of the remappings; ``seal`` mends the hashes of the header, if asked to."""
+    image = save_image({"a": b"1", "d/b": b"2" * 700, "d/e/c": b""}, ["empty"], seed=1, version=0x50000)
+
+    def seal(mutated: bytes, mend: bool) -> bytes:
+        if not mend or len(mutated) < 0x8000:
+            return mutated
+        done = bytearray(mutated)
+        for start in (0, 0x4000):
+            done[start + 0x108 : start + 0x128] = hashlib.sha256(done[start + 0x300 : start + 0x4000]).digest()
+        return bytes(done)
+
+    entries = image.layout.main_remap_data.offset
+    hot = [range(0x104, 0x108), range(0x128, 0x290), range(0x300, 0x430), range(0x608, 0x6D0), range(0xAD8, 0xB98), range(0x8000, entries)]
+    return Seed(image.image, hot, SaveDataFs, Opener(CORPUS_KEYS), seal)
+
+
+def of_sd_file() -> Seed:
+    path = "/registered/000000BE/000102030405060708090a0b0c0d0e0f.nca"
+    keys = KeySet({**forged.KEYS, **SD_KEYS})
+
+    def kind(storage: MemoryStorage) -> Nax0Archive:
+        return Nax0Archive(storage, keys, paths=[path])
+
+    return Seed(nax0(small_nca(Encryption.CTR), path), [range(0x80), range(0x4000, 0x4C00)], kind, Opener(keys, sd_path=path), as_it_is)
+
+
+def of_nca0() -> Seed:
+    """Its header in the clear; ``seal`` encrypts it anew."""
+    data = nca0([section0(pfs0({"main": b"m" * 40}), 1), section0(romfs0({"a": b"1", "b": b"2" * 40}), 0)], hashes=False)
+
+    def seal(mutated: bytes, _: bool) -> bytes:
+        return xts_encrypt(mutated[:0x400], forged.KEY_SET.header_key(), 0) + mutated[0x400:] if len(mutated) >= 0x400 else mutated
+
+    def kind(storage: MemoryStorage) -> Nca:
+        return Nca(storage, forged.KEY_SET)
+
+    clear = xts_decrypt(data[:0x400], forged.KEY_SET.header_key(), 0)
+    return Seed(clear + data[0x400:], [range(0x200, 0x400), range(0xC00, 0xE00)], kind, Opener(forged.KEY_SET), seal)
+
+
 def of_zip(data: bytes) -> Seed:
     """The directory with the end record, and the local headers."""
     hot = [range(data.index(b"PK\1\2"), len(data))]
@@ -138,6 +184,9 @@ def seeds() -> dict[str, Seed]:
         "hfs0": of_partition(hfs0({"a": b"1", "b.bin": b"22", "empty": b""}), 0x40),
         "romfs": of_romfs(small_romfs()),
         "zip": of_zip(small_zip()),
+        "save": of_save(),
+        "sd file": of_sd_file(),
+        "nca0": of_nca0(),
         "zip in zip": of_zip(archive([Raw(b"z", small_zip(), DEFLATED), Raw(b"y", small_zip())])),
         "xci": of_card(xci({"update": {}, "secure": {"a.bin": b"a", "b.tik": forged.common_ticket()}})),
         "nca ctr": of_nca(small_nca(Encryption.CTR), forged.KEY_SET),

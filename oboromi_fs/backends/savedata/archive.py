@@ -22,6 +22,8 @@ __all__ = ["SaveDataFs"]
 
 _USED = 1
 """The entry that the list of entries in use begins with."""
+_DEEPEST = 0x300
+"""Directories in directories; a path on the console has fewer bytes."""
 
 
 class _Entry(NamedTuple):
@@ -186,6 +188,8 @@ class SaveDataFs(FileSystemBase):
         if not isinstance(found, int):
             raise NotADirectoryEntryError(path)
         directory = self._directory(found)
+        if path.count("/") >= _DEEPEST and (directory.directories or directory.files):
+            raise self._directories.refuse(found, f"lies deeper than {_DEEPEST} directories")
         entries = [DirEntry(name, "directory", 0) for name in directory.directories]
         return entries + [DirEntry(name, "file", max(size, 0)) for name, (_, size) in directory.files.items()]
 
