@@ -13,8 +13,10 @@ from oboromi_fs._forge import (
     encrypt_title_key,
     made_up_bytes,
     made_up_keys,
+    nacp,
     nca,
     nca_name,
+    npdm,
     nsp,
     pfs0,
     rights_id,
@@ -31,7 +33,7 @@ PROGRAM_ID = 0x0100ABCDEF000000
 KEYS: dict[str, bytes] = made_up_keys()
 KEY_SET = KeySet(KEYS)
 
-EXEFS: dict[str, bytes] = {"main": made_up_bytes("main", 0x1234), "main.npdm": made_up_bytes("npdm", 0x400), "empty": b""}
+EXEFS: dict[str, bytes] = {"main": made_up_bytes("main", 0x1234), "main.npdm": npdm(PROGRAM_ID), "empty": b""}
 TREE: dict[str, bytes] = {
     "hello.txt": b"hello\n",
     "data/a.bin": made_up_bytes("a", 0x4001),
@@ -73,7 +75,7 @@ def program_nca(encryption: int = Encryption.CTR, *, hash_type: int | None = Non
 
 @cache
 def control_nca() -> bytes:
-    image = romfs({"control.nacp": made_up_bytes("nacp", 0x4000), "icon_Japanese.dat": made_up_bytes("icon", 999)})
+    image = romfs({"control.nacp": nacp("Forged", "Nobody"), "icon_Japanese.dat": made_up_bytes("icon", 999)})
     return nca([Section(image, FsType.ROMFS)], keys=KEYS, content_type=ContentType.CONTROL, program_id=PROGRAM_ID)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from oboromi_formats.nca import Encryption, HashType
+from oboromi_fs._forge import npdm
 from oboromi_fs.backends.memory import MemoryFs
 from oboromi_fs.backends.nca import Nca, read_header
 from oboromi_fs.backends.nsp import NspArchive
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from oboromi_fs.protocols import Storage
 
 TESTDATA = Path(__file__).parent.parent / "testdata"
-EXEFS = pfs0.build_pfs0({"main": MemoryStorage(noise(0x1234)), "main.npdm": MemoryStorage(b"META")})
+EXEFS = pfs0.build_pfs0({"main": MemoryStorage(noise(0x1234)), "main.npdm": MemoryStorage(npdm(TITLE))})
 ROMFS = MemoryStorage(build_romfs(MemoryFs({"data/a.bin": noise(0x8000), "b.txt": b"b", "empty": b""}))[:])
 LOGO = pfs0.build_pfs0({"logo.png": MemoryStorage(b"PNG")})
 IMAGES = {"exefs": EXEFS, "romfs": ROMFS, "logo": LOGO}

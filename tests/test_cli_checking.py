@@ -101,7 +101,7 @@ def test_compressed_ncas_are_checked_as_what_they_hold(mode: str) -> None:
     result = oboromi("verify", DATA / "nsz" / f"z_std_{mode}.nsz", *KEYS)
     assert (result.code, result.err) == (0, b"")
     assert sum(line.startswith("ok       NCA name ") and line.endswith(".ncz") for line in result.lines) == 1
-    assert result.lines[-1] == "31 ok, 5 to note"
+    assert result.lines[-1] == "38 ok, 8 to note"
 
 
 def test_a_missing_key_tells_more_than_what_is_not_supported() -> None:
@@ -117,7 +117,7 @@ def test_cut_files_fail(tmp_path: Path, name: str, size: int) -> None:
 
 
 def test_quiet_lists_what_is_wrong(tmp_path: Path) -> None:
-    assert oboromi("-q", "verify", NSP, *KEYS).lines == ["32 ok, 5 to note"]
+    assert oboromi("-q", "verify", NSP, *KEYS).lines == ["39 ok, 8 to note"]
     broken = damaged(tmp_path)
     every = oboromi("verify", broken, *KEYS).lines
     quiet = oboromi("-q", "verify", broken, *KEYS)

@@ -129,7 +129,7 @@ def test_an_address_space_there_is_not() -> None:
     [
         ({"extended_header": False}, "lacks the extended header of its type", True),
         ({"contents": [{**PROGRAM, "content_id": "cd" * 16}]}, f"content {'cd' * 16} has another hash, which begins {'ab' * 16}", True),
-        ({"contents": [PROGRAM, {**PROGRAM, "hash": "cd" * 32}]}, "two contents of type 1 for program 0", True),
+        ({"contents": [PROGRAM, {**PROGRAM, "hash": "cd" * 32}]}, "has two contents of type 1 for program 0", False),
         ({"contents": [PROGRAM, {**PROGRAM, "type": "Control"}]}, f"lists content {'ab' * 16} twice", True),
         ({"contents": []}, "lists no contents", False),
         ({"extended_header": {"patch_id": 5}}, "names 0000000000000005 as its update, and 0100abcdef000800 would be", False),

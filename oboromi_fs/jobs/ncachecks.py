@@ -10,6 +10,7 @@ from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.errors import IntegrityError, OboromiFsError
 from oboromi_fs.jobs.checks import SHOWN, Check, State, Status, Step, Task, count_of, failure, flatten, now, structure
+from oboromi_fs.jobs.contentchecks import archive_steps, control_steps
 from oboromi_fs.jobs.signatures import signatures
 from oboromi_fs.jobs.treechecks import tree_step
 from oboromi_fs.paths import join
@@ -99,8 +100,8 @@ def section_steps(label: str, section: NcaSection, state: State) -> list[Step]:
     if section.is_compressed:
         steps.append(_compressed(label, image, state))
     if isinstance(fs, RomFs):
-        return [*steps, romfs_step(label, fs, state)]
-    return [*steps, now(structure(label, fs))]
+        return [*steps, romfs_step(label, fs, state), *control_steps(label, section, fs)]
+    return [*steps, now(structure(label, fs)), *archive_steps(label, section, fs, state)]
 
 
 def _fs_header(label: str, section: NcaSection) -> Check:

@@ -9,6 +9,7 @@ from oboromi_fs.backends.nca import Nca, rebuilt_nca
 from oboromi_fs.contents import ContentMeta, record_type_name
 from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.jobs.checks import Check, Digest, State, Status, Step, Task, failure, now
+from oboromi_fs.jobs.ticketchecks import ticket_steps
 from oboromi_fs.jobs.titleids import of_one_title
 from oboromi_fs.paths import join
 from oboromi_fs.storage.ncz import is_ncz
@@ -68,7 +69,7 @@ class RecordChecks:
                 seen.add(meta.data)
                 steps.append(self._records(below, meta, members, complete=label in complete))
                 steps += self._title(below, meta, nca, members)
-        return steps
+        return [*steps, *ticket_steps(archives, self.opener, self.tickets_of)]
 
     def _title(self, label: str, meta: ContentMeta, own: Nca, members: dict[str, tuple[str, PartitionArchive]]) -> list[Step]:
         """Whether the NCAs that a CNMT lists, and the one it is in, are of its title; told where they are not."""

@@ -212,7 +212,7 @@ def _cnmt(cnmt: Cnmt) -> Iterator[Finding]:
         if content.content_id is not None:
             yield Finding(f"content {content.id.hex()} has another hash, which begins {content.hash[:0x10].hex()}")
         if key in seen and content.type != RecordType.DELTA_FRAGMENT:
-            yield Finding(f"two contents of type {int(content.type)} for program {content.id_offset}")
+            yield Finding(f"has two contents of type {int(content.type)} for program {content.id_offset}", is_wrong=False)
         if content.id in ids:
             yield Finding(f"lists content {content.id.hex()} twice")
         seen.add(key)
