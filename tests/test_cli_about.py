@@ -177,7 +177,10 @@ def test_others() -> None:
 def test_an_update_and_an_add_on() -> None:
     update = oboromi("info", DATA / "bktr" / "update.nca", "--keys", DATA / "bktr" / "keys" / "prod.keys")
     assert update.code == 0
-    assert update.lines[-2:] == ["└── romfs  RomFS, IVFC hashes, AES-CTR-EX, at 0x4000, 128.0 KiB", "    └── stored as patch"]
+    assert update.lines[-2] == "└── romfs  RomFS, IVFC hashes, AES-CTR-EX, at 0x4000, 128.0 KiB"
+    said = update.lines[-1].removeprefix("    └── ")
+    assert said.startswith("patch of 0100abcd00010000: ")
+    assert said.endswith(" are stored; the base is not here: give it with --base PATH")
     add_on = oboromi("info", DATA / "nsp" / "addon_std.nsp", *KEYS)
     assert "AddOnContent 0100abcdef001001 v0, for 0100abcdef000000" in add_on.text
 

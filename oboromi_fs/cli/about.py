@@ -138,9 +138,7 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
     elif kind == "xci":
         yield from _card(node)
     elif kind == "section":
-        layers = [name for name in ("patch", "sparse", "compressed") if node[name]]
-        if layers:
-            yield f"stored as {', '.join(layers)}"
+        yield from _form(node)
     elif kind == "zip" and "methods" in node:
         yield _packing(node)
     elif kind == "folder" and node["other_files"] + node["folders"]:
@@ -149,6 +147,21 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
     for key in node.get("keys", ()):
         if key["status"] == "missing":
             yield console.paint(f"missing key: {key['name']}{' (optional)' if key['optional'] else ''}", "doubt")
+
+
+def _form(node: dict[str, Any]) -> Iterator[str]:
+    """How a section is stored that is not stored as it is."""
+    amount = f": {size_text(node['stored_size'])} of {size_text(node['whole_size'])} are stored" if "stored_size" in node else ""
+    if node["patch"]:
+        base = node["base"]
+        where = f"in {base['source']}" if base["source"] else f"not here: {base['problem'] or 'give it with --base PATH'}"
+        yield printable(f"patch of {base['title_id']}{amount}; the base is {where}")
+        amount = ""
+    if node["sparse"]:
+        yield f"sparse{amount}; the rest comes with an update"
+        amount = ""
+    if node["compressed"]:
+        yield f"compressed{amount}"
 
 
 def _compression(ncz: dict[str, Any]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from oboromi_formats.nca import ContentType, Distribution, Encryption, FsType, HashType, KeyAreaKeyIndex
-from oboromi_fs.errors import FormatError
+from oboromi_fs._decode import source_name
+from oboromi_fs.errors import FormatError, OboromiFsError
 from oboromi_fs.keys import FIRST_FIRMWARE
+from oboromi_fs.storage.indirect import IndirectStorage
 from oboromi_fs.storage.ncz import NczStorage
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Description", "key_facts", "nca_facts", "section_facts"]
 
 Description: TypeAlias = "dict[str, Any]"
+_UPDATE = 0x800
+"""What an update's title id has and that of its base has not."""
 
 
 def nca_facts(nca: Nca, tickets: Callable[[bytes], Ticket | None], keys: KeySet) -> Description:
@@ -116,8 +121,30 @@ def section_facts(section: NcaSection) -> Description:
     except FormatError as wrong:
         node["problems"] = [str(wrong)]
     node |= {"patch": section.is_patch, "sparse": section.is_sparse, "compressed": section.is_compressed}
+    node |= _form_facts(section)
     if section.fault is not None:
         node["problems"] = [str(section.fault)]
+    return node
+
+
+def _form_facts(section: NcaSection) -> Description:
+    """Return how much of a patched, sparse or compressed section is stored, as far as its keys are there; and which base a patch is of."""
+    node: Description = {}
+    if section.is_patch:
+        nca, base = section.nca, section.nca.base
+        node["base"] = {
+            "title_id": f"{nca.header.program_id & ~_UPDATE:016x}",
+            "source": source_name(base.raw) if base is not None else None,
+            "problem": nca.base_note or None,
+        }
+    with suppress(OboromiFsError, OSError):
+        if section.is_compressed and not section.is_patch and not section.is_sparse:
+            node |= {"whole_size": section.image().size, "stored_size": section.header.compression_info.offset}
+        elif section.is_patch or section.is_sparse:
+            whole, ranges = section.in_parts()
+            if section.is_patch and isinstance(whole, IndirectStorage):
+                ranges = whole.covered(1)
+            node |= {"whole_size": whole.size, "stored_size": sum(stop - start for start, stop in ranges)}
     return node
 
 
