@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -313,3 +314,15 @@ def test_any_change_is_checked(testdata: Path, data: st.DataObject) -> None:
     for _, status, detail in of_file(bytes(blob[:cut]), name):
         assert status in {"ok", "failed", "skipped", "note"}
         assert detail or status == "ok"
+
+
+def test_a_record_of_another_kind_than_its_nca(tmp_path: Path) -> None:
+    image = program(b"m" * 99, npdm(PROGRAM_ID))
+    name = nca_name(image)
+    record = {"type": "Control", "hash": hashlib.sha256(image).hexdigest(), "size": len(image)}
+    cnmt = Cnmt.from_dict({"title_id": PROGRAM_ID, "type": "Application", "contents": [record]})
+    about = meta({cnmt.file_name: cnmt.to_bytes()})
+    path = tmp_path / "game.nsp"
+    path.write_bytes(pfs0({name: image, "a.cnmt.nca": about}))
+    detail = "of 0100abcdef000000 v0 (Application): the record says Control, the NCA's header program"
+    assert [row for row in rows(path, "CNMT record") if row[1] == "failed"] == [(name, "failed", detail)]

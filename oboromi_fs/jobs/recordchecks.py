@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_formats.cnmt import RecordType
+from oboromi_formats.nca import ContentType
 from oboromi_fs.backends.nca import Nca, rebuilt_nca
 from oboromi_fs.contents import ContentMeta, record_type_name
 from oboromi_fs.errors import OboromiFsError
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordChecks"]
 
+_KINDS: dict[int, tuple[int, ...]] = {
+    RecordType.META: (ContentType.META,),
+    RecordType.PROGRAM: (ContentType.PROGRAM,),
+    RecordType.DATA: (ContentType.DATA, ContentType.PUBLIC_DATA),
+    RecordType.CONTROL: (ContentType.CONTROL,),
+    RecordType.HTML_DOCUMENT: (ContentType.MANUAL,),
+    RecordType.LEGAL_INFORMATION: (ContentType.MANUAL,),
+}
+"""Which NCAs a record of a type may be about."""
 _ENDINGS = (".nca", ".cnmt.nca", ".ncz", ".cnmt.ncz")
 
 
@@ -72,8 +82,9 @@ class RecordChecks:
         return [*steps, *ticket_steps(archives, self.opener, self.tickets_of)]
 
     def _title(self, label: str, meta: ContentMeta, own: Nca, members: dict[str, tuple[str, PartitionArchive]]) -> list[Step]:
-        """Whether the NCAs that a CNMT lists, and the one it is in, are of its title; told where they are not."""
+        """Whether the NCAs that a CNMT lists, and the one it is in, are of its title and of the kinds it says; told where they are not."""
         ids = {label: own.header.program_id}
+        kinds: list[Check] = []
         for record in meta.records:
             name = _name_of(record.content_id, members)
             where, archive = members.get(name, ("", None))
@@ -83,7 +94,12 @@ class RecordChecks:
                 continue
             if isinstance(nca, Nca):
                 ids[join(where, name)] = nca.header.program_id
-        return [
+                found, wanted = nca.header.content_type, _KINDS.get(record.type)
+                if wanted is not None and found not in wanted:
+                    kind = ContentType(found).name if found in list(ContentType) else f"type {found}"
+                    detail = f"of {meta.title}: the record says {record_type_name(record.type)}, the NCA's header {kind.lower()}"
+                    kinds.append(Check(join(where, name), "CNMT record", "failed", detail))
+        return [now(*kinds)] + [
             now(Check(below, "CNMT title id", "failed", f"of {meta.title}: the NCA's header says {program_id:016x}, another title"))
             for below, program_id in ids.items()
             if not of_one_title(meta.header.title_id, program_id)
