@@ -56,6 +56,7 @@ def _item(item: Item, shown: Shown) -> dict[str, Any]:
         "missing_contents": [content.content_id for content in meta.missing],
         "rights_ids": [ticket.rights_id for ticket in meta.tickets],
         "marks": sorted(item.marks),
+        "same_as": [shown.raw_path(twin.holding.path) for twin in item.twins],
     }
 
 

@@ -22,6 +22,7 @@ USUAL = ("name", "id", "version", "update", "addons", "size", "state")
 _NUMBERS = ("update", "addons", "size", "files")
 _BAD = ("damaged", "failed", "missing", "no-base")
 _LONGEST_NAME = 48
+_MOST_TWINS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,9 @@ def _item_branch(item: Item, title: LibraryTitle, shown: Shown, told: set[tuple[
             if key not in told:
                 lines.append(Branch(printable(f"{issue.kind}: {issue.text}")))
             told.add(key)
+    if item.twins:
+        paths = [shown.path(twin.holding.path) for twin in item.twins]
+        lines.append(Branch(f"the same as {', '.join(paths[:_MOST_TWINS])}{' …' if len(paths) > _MOST_TWINS else ''}"))
     verification = item.holding.verification
     if verification is not None:
         when = _day(verification.when)

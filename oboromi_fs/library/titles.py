@@ -51,6 +51,7 @@ class Item:
         names: What it is called, or None.
         marks: What is to be said of it, of :data:`MARKS`.
         issues: The same in full.
+        twins: The others that are the same, content for content.
     """
 
     meta: FoundMeta
@@ -58,6 +59,7 @@ class Item:
     names: TitleNames | None = None
     marks: set[str] = field(default_factory=set)
     issues: list[Issue] = field(default_factory=list)
+    twins: list[Item] = field(default_factory=list, repr=False)
 
     @property
     def kind(self) -> str:
@@ -211,6 +213,7 @@ def _mark_twins(title: LibraryTitle) -> None:
             if len(twins) > 1 and all(twins[0].content_ids):
                 for item in twins:
                     item.marks.add("duplicate")
+                    item.twins.extend(other for other in twins if other is not item)
         if len(same) > 1:
             for item in group:
                 item.marks.add("conflict")
