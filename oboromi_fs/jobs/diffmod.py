@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from oboromi_fs.delta.matching import Matches
-    from oboromi_fs.protocols import FileSystem, Storage
+    from oboromi_fs.protocols import FileSystem, Metadata, Storage
 
 __all__ = ["DiffReport", "make_difference"]
 
@@ -122,7 +122,7 @@ def make_difference(base: FileSystem, changed: FileSystem, output: str, *, progr
     Raises:
         EntryExistsError: The output has something in it.
         UnsafePathError: A name cannot be told in a mod: it is none that hosts can have, no UTF-8, or that of a whiteout.
-        OboromiFsError, OSError: A file cannot be read, or the host refuses.
+        OboromiFsError, OSError: A file cannot be read, or changes meanwhile; or the host refuses.
     """
     target = os.path.abspath(output)
     if os.path.lexists(target) and (not os.path.isdir(target) or os.path.islink(target) or os.listdir(target)):
@@ -139,12 +139,14 @@ def make_difference(base: FileSystem, changed: FileSystem, output: str, *, progr
     parent = os.path.dirname(target)
     if not os.path.isdir(parent):
         raise OSError(errno.ENOENT, "the folder it is to be in is not there; make it first", parent)
+    stamps = [(fs, path, fs.metadata(path)) for fs, tree in ((base, old), (changed, new)) for path in files if path in tree.files]
     aside = tempfile.mkdtemp(prefix=".oboromi-", suffix=".part", dir=parent)
     try:
-        tree = os.path.join(aside, "mod")
-        os.mkdir(tree)
-        _fill(tree, old, files, report)
-        os.rename(tree, target)
+        folder = os.path.join(aside, "mod")
+        os.mkdir(folder)
+        _fill(folder, old, files, report)
+        _check_unwritten(stamps)
+        os.rename(folder, target)
     except OSError as error:
         if not isinstance(error, OboromiFsError) and (error.filename is None or str(error.filename).startswith(aside)):
             error.filename = output  # What is written aside is nothing that anyone has asked for.
@@ -152,6 +154,13 @@ def make_difference(base: FileSystem, changed: FileSystem, output: str, *, progr
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return report
+
+
+def _check_unwritten(stamps: Iterable[tuple[FileSystem, str, Metadata]]) -> None:
+    """See that files are as they were, by their sizes and times."""
+    for fs, path, before in stamps:
+        if fs.metadata(path) != before:
+            raise OSError(errno.EBUSY, "was written while it was compared: make the mod again when nothing writes there", path)
 
 
 class _Meter:

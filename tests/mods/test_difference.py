@@ -18,13 +18,14 @@ from oboromi_fs.delta import vcdiff
 from oboromi_fs.jobs.diffmod import make_difference
 from oboromi_fs.mods.difference import Difference, is_difference, open_difference, read_difference
 from oboromi_fs.overlay import Layer, UnionFs
+from oboromi_fs.storage.digested import digest_of
 from oboromi_fs.testing import check_filesystem
 from tests.delta.test_matching import noise, versions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oboromi_fs import FileSystem
+    from oboromi_fs import FileSystem, Storage
 
 NAMES = ("a", "b", "c/d", "c/e/f", "c", "b/x", "g")
 
@@ -331,6 +332,24 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(KeyboardInterrupt):
         make_difference(base, changed, str(tmp_path / "mod"))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["base/a", "changed/a"])
+def test_files_that_are_written_meanwhile_are_told(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, data in (("base", noise(1, 500)), ("changed", noise(1, 400))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a").write_bytes(data)
+
+    def written(storage: Storage) -> str:
+        (tmp_path / name).write_bytes(noise(3, 450))
+        os.utime(tmp_path / name, (1, 1))
+        return digest_of(storage)
+
+    monkeypatch.setattr("oboromi_fs.jobs.diffmod.digest_of", written)
+    with pytest.raises(OSError, match=r"(was written|shrank) while it was") as caught:
+        make_difference(HostFs(tmp_path / "base", access="pread"), HostFs(tmp_path / "changed", access="pread"), str(tmp_path / "mod"))
+    assert str(caught.value.filename).endswith("a")
+    assert sorted(os.listdir(tmp_path)) == ["base", "changed"]
 
 
 def test_a_full_disk_is_told_of_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,8 @@ def run_diff_mod(session: Session, options: argparse.Namespace) -> int:
 def _opened(session: Session, path: str) -> FileSystemBase:
     from oboromi_fs.opening.location import open_location
 
+    # What is compared for minutes may be written meanwhile: a mapping of a file that has shrunk would end the program in the middle.
+    session.opener().access = "pread"
     place = session.locate(path)
     try:
         return open_location(place)
