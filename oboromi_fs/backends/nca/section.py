@@ -21,6 +21,7 @@ from oboromi_fs.errors import (
 from oboromi_fs.storage.ctr import AesCtrStorage
 from oboromi_fs.storage.hashed import HierarchicalSha256Storage, IvfcStorage
 from oboromi_fs.storage.indirect import IndirectStorage
+from oboromi_fs.storage.ncz import NczStorage, clear_section
 from oboromi_fs.storage.xts import AesXtsStorage
 
 if TYPE_CHECKING:
@@ -211,7 +212,10 @@ class NcaSection:
             return patched(self, self._patch_body(key))
         header = self.header
         upper = header.secure_value.to_bytes(4, "big") + header.generation.to_bytes(4, "big")
-        return AesCtrStorage(self._body(key), key, upper, self.start, plain_until=self.plain_until)
+        body = self._body(key)
+        if isinstance(self.nca.raw, NczStorage) and not self.is_sparse and not self.plain_until:
+            return clear_section(self.nca.raw, self.start, self.start + self.size, key, upper)
+        return AesCtrStorage(body, key, upper, self.start, plain_until=self.plain_until)
 
     def _body(self, key: bytes) -> Storage:
         """The section as it is stored, what was thinned out filled with zeros."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,7 +10,7 @@ from oboromi_fs._decode import corrupt
 from oboromi_fs.storage._source import view_of
 from oboromi_fs.storage.blockcache import BlockCache
 from oboromi_fs.storage.ncz.frame import FrameStorage
-from oboromi_fs.storage.ncz.sharing import share
+from oboromi_fs.storage.ncz.sharing import Ahead, share
 from oboromi_fs.storage.ncz.zstd import decompressed, zstandard
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ KEPT = 8 << 20
 """Bytes of decompressed blocks to keep, at most; one block is kept in any case."""
 LARGEST = 32 << 20
 """Blocks of more bytes are streamed, so that a small file which stands for a large block takes no more memory than others."""
+AHEAD = 16
+"""Blocks that are looked at, and made ahead of a reader as far as there are processors and memory for them."""
 _OPEN = 2
 """Streamed blocks that are open at a time."""
 _local = threading.local()
@@ -55,7 +58,10 @@ class BlockBody:
         self._exponent = header.blocks.exponent
         self.size = header.blocks.size
         self._starts = header.block_starts
-        self._cache = BlockCache(self._decompressed, KEPT)
+        self._cache = BlockCache(self._made, KEPT)
+        cores = os.cpu_count() or 1
+        self._ahead: Ahead[bytes] = Ahead(self._decompressed, min(cores, KEPT >> self._exponent) if cores > 1 else 0)
+        self._run = (0, 0)
         self._streams: dict[int, FrameStorage] = {}
         self._lock = threading.Lock()
 
@@ -82,6 +88,27 @@ class BlockBody:
             self._give(number, begin - start, begin, target[begin - position : end - position], put)
 
         share(work, last - first + 1)
+        self._read_ahead(position, position + len(target))
+
+    def _read_ahead(self, position: int, end: int) -> None:
+        """Where reads follow each other, have the next blocks decompressed: small reads would keep one processor busy."""
+        begin, before = self._run
+        begin = begin if position == before else position
+        self._run = (begin, end)
+        if end - begin < 2 << self._exponent or end >= self.size:  # What is read here and there decompresses what it touches.
+            return
+        next_one = (end - 1 >> self._exponent) + 1
+        last = (self.size - 1 >> self._exponent) + 1
+        self._ahead.begin(number for number in range(next_one, min(next_one + AHEAD, last)) if self._is_compressed(number))
+
+    def _is_compressed(self, number: int) -> bool:
+        start, stop = self.span(number)
+        return stop - start != self._length(number) <= LARGEST
+
+    def _made(self, number: int) -> bytes:
+        """A block, made ahead or now."""
+        found = self._ahead.take(number)
+        return found if found is not None else self._decompressed(number)
 
     def _give(self, number: int, inner: int, position: int, target: memoryview, put: Put) -> None:
         """Hand over bytes of one block, from byte ``inner`` of it on."""
@@ -97,7 +124,7 @@ class BlockBody:
             self._stream(number).readinto_at(inner, target)
             put(position, target, target)
         elif len(target) == length:
-            put(position, self._decompressed(number), target)  # Whole: whoever reads on has no use for it.
+            put(position, self._made(number), target)  # Whole: whoever reads on has no use for it.
         else:
             put(position, memoryview(self._cache.get(number))[inner : inner + len(target)], target)
 

@@ -42,6 +42,19 @@ class SectionCrypt:
         _, first = np.unique(stored.view("S16") if len(stored) else np.array([], "S16"), return_index=True)
         return [bytes(stored[index]) for index in sorted(first.tolist())[:_MOST_KEYS]]
 
+    def is_all(self, start: int, stop: int, key: bytes, upper: bytes) -> bool:
+        """Whether every byte of a run is encrypted with this key and upper half of the counter."""
+        index = int(self._ends.searchsorted(start, "right"))
+        while start < stop:
+            if index == len(self._starts) or self._starts[index] > start:
+                return False
+            section = self._sections[index]
+            if bytes(section["key"]) != key or bytes(section["counter"])[:8] != upper:
+                return False
+            start = int(self._ends[index])
+            index += 1
+        return True
+
     def apply(self, offset: int, source: bytes | memoryview, target: memoryview) -> None:
         """Transform a run.
 

@@ -68,6 +68,22 @@ class NczStorage(StorageBase):
         """Return the keys that sections are encrypted with, each once; there are hardly ever two."""
         return self._crypt.keys()
 
+    def is_encrypted_with(self, start: int, stop: int, key: bytes, upper_iv: bytes) -> bool:
+        """Whether all of a run that is not verbatim stands in the NCZ without this encryption."""
+        return self._crypt.is_all(max(start, VERBATIM_SIZE), stop, key, upper_iv)
+
+    def clear_into(self, offset: int, target: memoryview) -> None:
+        """Fill ``target`` with bytes as they are compressed, from byte ``offset`` of the NCA on, which is none of the verbatim ones.
+
+        Raises:
+            CorruptError: What is compressed is damaged.
+        """
+        position = offset - VERBATIM_SIZE
+        if isinstance(self._body, BlockBody):
+            self._body.deliver(position, target, _copy)
+        elif self._body is not None:
+            fill(self._body, position, target)
+
     def _solid_size(self, stream: Storage, size: int | None) -> int:
         """How large the NCA is: what the stream says, the NCA's header, or the last section."""
         try:
@@ -124,3 +140,9 @@ class NczStorage(StorageBase):
         if isinstance(body, BlockBody) and offset < self._size:
             at, _ = body.span(offset - VERBATIM_SIZE >> self.ncz.blocks.exponent if self.ncz.blocks is not None else 0)
         return self.source.place(min(at, self.source.size))._replace(stored="compressed")
+
+
+def _copy(position: int, data: bytes | memoryview, target: memoryview) -> None:
+    del position
+    if data is not target:
+        target[:] = data

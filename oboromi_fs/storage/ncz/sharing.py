@@ -9,13 +9,17 @@ import os
 from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from oboromi_fs.errors import OboromiFsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["share"]
+__all__ = ["Ahead", "share"]
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=1)
@@ -81,3 +85,41 @@ def share(work: Callable[[int], object], count: int, workers: int | None = None)
             if not helper.cancel():
                 helper.result()
     shared.outcome()
+
+
+class Ahead(Generic[T]):
+    """What will be asked for next, made while nobody waits for it. Any number of threads may ask.
+
+    Args:
+        make: Makes what a number stands for.
+        most: How many are made, or wait to be taken, at a time.
+    """
+
+    __slots__ = ("_lock", "_make", "_most", "_waiting")
+
+    def __init__(self, make: Callable[[int], T], most: int) -> None:
+        self._make = make
+        self._most = most
+        self._waiting: dict[int, Future[T]] = {}
+        self._lock = Lock()
+
+    def begin(self, numbers: Iterable[int]) -> None:
+        """Have some made, as far as there is room; what was begun for others, and not taken, is dropped."""
+        with self._lock:
+            wanted = list(numbers)[: self._most]
+            for number in set(self._waiting) - set(wanted):
+                self._waiting.pop(number).cancel()
+            for number in wanted:
+                if number not in self._waiting:
+                    with suppress(RuntimeError):  # No more threads: it is made when it is needed.
+                        self._waiting[number] = _pool().submit(self._make, number)
+
+    def take(self, number: int) -> T | None:
+        """Return what was made ahead, or is being made; None for what is not, or could not be."""
+        with self._lock:
+            future = self._waiting.pop(number, None)
+        if future is None or future.cancel():
+            return None
+        with suppress(OboromiFsError, OSError):  # Whoever makes it again is told.
+            return future.result()
+        return None
