@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oboromi_fs import MemoryFs, MemoryStorage, NspArchive, RomFs
+from oboromi_fs import FormatError, MemoryFs, MemoryStorage, NspArchive, RomFs
 from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.executables import Nso
 from oboromi_fs.mods.game import Game
@@ -61,6 +61,24 @@ def test_E1_loose_files_win_over_romfs_bin_and_that_over_the_game() -> None:
     assert ruling.winner is not None
     assert (ruling.winner.profile, ruling.winner.rule) == ("atmosphere", "loose-over-container")
     assert [each.rule for each in ruling.overridden] == ["mod-over-game", "loose-over-container"]
+
+
+@pytest.mark.parametrize("name", ["ryujinx", "plain"])
+def test_E1_loose_files_win_over_the_romfs_bin_beside_them(name: str) -> None:
+    base = PLACES["ryujinx"].rpartition("/")[0] if name == "ryujinx" else PLACES[name]
+    found = loaded(name, tree({f"{base}/romfs/a.txt": b"loose", f"{base}/romfs.bin": image_of({"a.txt": b"bin", "c": b"bin"})}))
+    assert romfs(found) == {"a.txt": b"loose", "c": b"bin", "d/b.txt": b"game b"}
+    ruling = found.explain("c")
+    assert ruling.winner is not None
+    assert (ruling.winner.rule, found.explain("a.txt").overridden[-1].rule) == ("alone", "loose-over-container")
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_E1_E3_an_empty_romfs_or_a_damaged_romfs_bin_is_no_layer(name: str) -> None:
+    base = PLACES["ryujinx"].rpartition("/")[0] if name == "ryujinx" else PLACES[name]
+    foreign = MemoryStorage(image_of({"q": b"the game's own bytes"}) + b"kept to the byte")
+    root = tree({f"{base}/romfs.bin": b"torn"}, (f"{base}/romfs",))
+    assert loaded(name, root, Game(RomFs(foreign), image=foreign)).romfs_image() is foreign
 
 
 def test_E1_names_are_exact() -> None:
@@ -176,14 +194,20 @@ def test_E11_others_cannot_delete(name: str) -> None:
     assert told(found) == [("unsupported", f"{PLACES[name]}/romfs_ext")]
 
 
-def test_E13_manuals_are_layered() -> None:
+@pytest.mark.parametrize(("name", "layered"), [("atmosphere", True), ("yuzu", True), ("ryujinx", False), ("plain", True)])
+def test_E13_manuals_are_layered_and_control_data_is_not(name: str, *, layered: bool) -> None:
     manual = MemoryFs({"html-document/a.html": b"game", "html-document/b.html": b"game"})
-    root = tree({f"{SD}/manual_html/html-document/a.html": b"mod"})
-    found = contents(loaded("atmosphere", root, game(manual=manual)))
-    assert {path: data for path, data in found.items() if path.startswith("manual")} == {
-        "manual/html-document/a.html": b"mod",
+    place = PLACES[name]
+    root = tree({f"{place}/manual_html/html-document/a.html": b"mod", f"{place}/control/icon.dat": b"", f"{place}/romfs/x": b"x"})
+    found = loaded(name, root, game(manual=manual))
+    assert {path: data for path, data in contents(found).items() if not path.startswith("exefs")} == {
+        "manual/html-document/a.html": b"mod" if layered else b"game",
         "manual/html-document/b.html": b"game",
+        "romfs/a.txt": b"game a",
+        "romfs/d/b.txt": b"game b",
+        "romfs/x": b"x",
     }
+    assert not any(role == "manual_html" for role in found.roles.values()) or layered
 
 
 def test_E15_loose_over_stub_over_partition_over_game() -> None:
@@ -202,8 +226,39 @@ def test_E15_loose_over_stub_over_partition_over_game() -> None:
     assert {entry.name: archive.read_bytes(entry.name) for entry in archive.read_dir("")} == {"main": b"loose", "sdk": b"nsp sdk"}
 
 
-def test_E16_the_npdm_can_be_replaced() -> None:
-    assert contents(loaded("atmosphere", tree({f"{SD}/exefs/main.npdm": b"new"})))["exefs/main.npdm"] == b"new"
+def test_E15_plain_takes_stubs_and_partitions_mod_by_mod() -> None:
+    base = f"load/{UPPER}"
+    nsp = partition({"main": b"nsp main", "sdk": b"nsp sdk"})
+    root = {f"{base}/a/exefs/rtld": b"a", f"{base}/b/exefs.nsp": nsp, f"{base}/b/exefs/sdk.stub": b"", f"{base}/c/exefs/sdk": b"c"}
+    assert {path: data for path, data in contents(loaded("plain", tree(root))).items() if path.startswith("exefs")} == {
+        "exefs/main": b"nsp main",
+        "exefs/sdk": b"c",
+    }
+
+
+def test_E15_names_in_a_partition_that_are_those_of_whiteouts_are_told() -> None:
+    nsp = partition({".wh.main": b"", ".wh..wh..opq": b"", "main": b"nsp main"})
+    found = loaded("atmosphere", tree({f"{SD}/exefs.nsp": nsp}))
+    assert [path for path in contents(found) if path.startswith("exefs")] == ["exefs/main"]
+    assert [(notice.reason, notice.path, notice.ignored) for notice in found.notices] == [("name", f"{SD}/exefs.nsp", False)] * 2
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_E16_modules_and_the_npdm_are_replaced_and_nothing_else(name: str) -> None:
+    place = PLACES[name]
+    code = {"main.npdm": b"new", "rtld": b"new", "subsdk9": b"new"}
+    others = {"main.npdm.stub": b"", "nnSdk": b"new", "subsdk10": b"new", "Main": b"new"}
+    root = tree({f"{place}/exefs/{each}": data for each, data in {**code, **others}.items()})
+    found = loaded(name, root, game(exefs={"main": b"old", "main.npdm": b"old", "nnSdk": b"old", "sdk": b"old"}))
+    assert {path.removeprefix("exefs/"): data for path, data in contents(found).items() if path.startswith("exefs")} == {
+        "main": b"old",
+        "nnSdk": b"old",
+        "sdk": b"old",
+        **code,
+    }
+    assert {path for _, path in told(found)} == {f"{place}/exefs/{each}" for each in others}
+    archive = NspArchive(found.exefs_archive())
+    assert {entry.name for entry in archive.read_dir("")} == {"main", "nnSdk", "sdk", *code}
 
 
 def test_E17_ryujinx_replacements_beat_stubs_of_any_mod_and_the_first_partition_wins() -> None:
@@ -309,19 +364,22 @@ def test_E21_a_record_past_the_end(name: str, *, changed: bool) -> None:
     assert any("past the end" in notice.text for notice in found.notices)
 
 
-def test_E28_mods_act_after_the_update() -> None:
+@pytest.mark.parametrize("name", PROFILES)
+def test_E28_mods_act_after_the_update(name: str) -> None:
     update = Game(romfs=MemoryFs({"a.txt": b"new", "n": b"new"}), exefs=MemoryFs({"main": module(b"U" * 0x40)}))
-    found = loaded("atmosphere", tree({f"{SD}/romfs/a.txt": b"mod"}), game().updated(update))
+    found = loaded(name, tree({f"{PLACES[name]}/romfs/a.txt": b"mod"}), game().updated(update))
     assert romfs(found) == {"a.txt": b"mod", "n": b"new"}
     assert sorted(path for path in contents(found) if path.startswith("exefs")) == ["exefs/main"]
-    patched = loaded("atmosphere", tree(set_of("atmosphere", encode_ips([Record(0x110, b"p")]))), game().updated(update))
+    patched = loaded(name, tree(set_of(name, encode_ips([Record(0x110, b"p")]))), game().updated(update))
     assert text_of(patched)[:0x12] == b"U" * 0x10 + b"pU"
 
 
-def test_E29_addons_are_layered_by_their_own_id() -> None:
+@pytest.mark.parametrize("name", PROFILES)
+def test_E29_addons_are_layered_by_their_own_id(name: str) -> None:
     addon = 0x0100ABCDEF001001
-    root = tree({f"atmosphere/contents/{addon:016x}/romfs/a.txt": b"mod"})
-    assert romfs(loaded("atmosphere", root, Game(MemoryFs({"a.txt": b"addon"})), addon)) == {"a.txt": b"mod"}
+    place = PLACES[name].replace(LOWER, f"{addon:016x}").replace(UPPER, f"{addon:016X}")
+    root = tree({f"{place}/romfs/a.txt": b"mod", f"{PLACES[name]}/romfs/a.txt": b"of the title"})
+    assert romfs(loaded(name, root, Game(MemoryFs({"a.txt": b"addon", "b": b"b"})), addon)) == {"a.txt": b"mod", "b": b"b"}
 
 
 @pytest.mark.parametrize("name", ["atmosphere", "ryujinx", "plain"])
@@ -341,6 +399,9 @@ def test_E12_paths_that_no_target_can_take_are_told() -> None:
     long = "/".join(["n" * 200] * 4)
     found = loaded("atmosphere", tree({f"{SD}/romfs/{long}": b"x", f"{SD}/romfs/ok": b"x"}))
     assert [(notice.reason, notice.path) for notice in found.long_paths()] == [("path", f"romfs/{long}")]
+    with pytest.raises(FormatError, match="its path has 804 bytes with the slash it begins with; a RomFS path has at most 768"):
+        found.romfs_image()
+    assert found.union.read_bytes(f"romfs/{long}") == b"x"
 
 
 @given(
