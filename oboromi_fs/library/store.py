@@ -99,10 +99,8 @@ class Store:
             os.makedirs(os.path.dirname(os.path.abspath(self.path)), mode=0o700, exist_ok=True)
             self._make_room()
             self._connect()
-        except sqlite3.OperationalError as wrong:
-            self._give_up(wrong)
-        except sqlite3.DatabaseError as wrong:
-            self._renew(wrong)
+        except sqlite3.Error as wrong:
+            self._fail(wrong)
         except (OSError, ValueError) as wrong:
             self._give_up(wrong)
 
@@ -181,11 +179,22 @@ class Store:
             return otherwise
         try:
             return work(db)
-        except sqlite3.OperationalError as wrong:
-            self._give_up(wrong)
-        except (sqlite3.Error, ValueError, TypeError, UnicodeError, MemoryError) as wrong:
+        except sqlite3.Error as wrong:
+            self._fail(wrong)
+        except (ValueError, TypeError) as wrong:
             self._renew(wrong)
         return otherwise
+
+    def _fail(self, wrong: sqlite3.Error) -> None:
+        """Make the catalogue anew if it is at fault, do without it if the host or another process is."""
+        import sqlite3
+
+        # The kind of failure is in the lowest byte. Text that is not UTF-8 is found by Python, which gives none.
+        code = getattr(wrong, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH):
+            self._renew(wrong)
+        else:
+            self._give_up(wrong)
 
     def rows(self, roots: Iterable[str]) -> dict[str, Row]:
         """Return the rows of some host paths, and of everything below them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oboromi_formats.cnmt import MetaType
 from oboromi_fs.errors import EntryNotFoundError
-from oboromi_fs.library import Catalogue, Changes, Filter, Holding, LibraryTitle, Verification, default_path
+from oboromi_fs.library import Catalogue, Changes, Filter, Holding, LibraryTitle, TitleNames, Verification, default_path, library_titles
 from oboromi_fs.library import looking as looking_module
-from oboromi_fs.library.rows import NotARow, holding_of, stamp_text, text_of
+from oboromi_fs.library.rows import NotARow, holding_of, stamp_text, text_of, verification_of
+from oboromi_fs.library.titles import MARKS
+from oboromi_fs.titles import FoundContent, FoundMeta, FoundTicket, Issue, Package
 from tests.building import KEYS, without
 from tests.titles import forging
 
@@ -504,6 +509,35 @@ def test_a_row_with_values_of_other_types(folder: Path, filled: Path, value: Any
     assert "is damaged" in catalogue.notes[0]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE places",
+        "ALTER TABLE places DROP COLUMN found",
+        "UPDATE places SET found = CAST(x'ff80' AS TEXT)",
+        "CREATE TRIGGER refuse BEFORE INSERT ON places BEGIN SELECT no_such_function(); END",
+    ],
+)
+def test_a_catalogue_that_is_one_by_its_head_alone(folder: Path, filled: Path, statement: str) -> None:
+    change(filled, statement)
+    touch(folder / "a.nsp", mtime_ns=7)
+    changes, catalogue = look(folder, filled)
+    assert (changes, only(catalogue).name()) == (Changes(looked=1), "Hazy Moon")
+    assert "is damaged" in catalogue.notes[0]
+    assert look(folder, filled)[0] == Changes(unchanged=1)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_catalogue_that_cannot_be_written(folder: Path, filled: Path) -> None:
+    filled.chmod(0o400)
+    filled.parent.chmod(0o500)
+    touch(folder / "a.nsp", mtime_ns=7)
+    changes, catalogue = look(folder, filled)
+    assert changes == Changes(looked=1)
+    assert "nothing is kept for the next run" in catalogue.notes[0]
+    filled.parent.chmod(0o700)
+
+
 @pytest.mark.parametrize("how", ["EXCLUSIVE", "IMMEDIATE"])
 def test_a_catalogue_that_another_process_holds(folder: Path, filled: Path, base: bytes, how: str) -> None:
     forging.put(folder, {"b.nsp": base})
@@ -612,3 +646,53 @@ def test_filters(tmp_path: Path) -> None:
         (Filter(marks=("missing",)), []),
     ):
         assert wanted.of([moon, nameless]) == found
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from(["package", "damaged"]),
+    lambda each: st.lists(each, max_size=13) | st.dictionaries(st.text(max_size=3), each, max_size=3),
+    max_leaves=60,
+)
+
+
+@given(VALUES)
+def test_rows_are_checked_whatever_they_are(value: object) -> None:
+    for read in (lambda text: holding_of("a", (), text), verification_of):
+        try:
+            read(json.dumps(value))
+        except NotARow:
+            continue
+
+
+@given(st.data())
+def test_rows_with_one_value_changed(data: st.DataObject) -> None:
+    """Nothing that is read back makes trouble later."""
+    found = json.loads(ROW)
+    place = found
+    while isinstance(place, list) and place:
+        at = data.draw(st.integers(0, len(place) - 1))
+        if not isinstance(place[at], list) or not place[at] or data.draw(st.booleans()):
+            place[at] = data.draw(VALUES)
+            break
+        place = place[at]
+    try:
+        holding = holding_of("/a.nsp", (), json.dumps(found))
+    except NotARow:
+        return
+    for title in library_titles([holding, holding]):
+        assert isinstance(title.name(), str)
+        assert title.size >= 0
+        assert set(title.marks) <= set(MARKS)
+    assert json.loads(text_of(holding)) is not None
+
+
+def _row() -> str:
+    content = FoundContent(1, "ab" * 16, 5, 0, b"\1" * 32, "a.nca", 5)
+    ticket = FoundTicket("t.tik", "0100feedface00000000000000000003", personalised=False, digest="00")
+    meta = FoundMeta(ID, ID, 0x80, 0, "/a.nsp", "package", "m.cnmt.nca", patch_id=ID + 0x800, contents=(content,), tickets=(ticket,))
+    issues = (Issue("damaged", "/a.nsp", "is cut short", ID), Issue("key", "/a.nsp", "needs a key", None, "header_key"))
+    names = TitleNames(((0, "Moon", "We"),), "1.0")
+    return text_of(Holding((), Package("/a.nsp", "package", (meta,), (ticket,), issues), (names,)))
+
+
+ROW = _row()
