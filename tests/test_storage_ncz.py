@@ -10,12 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from oboromi_fs import CorruptError, MemoryStorage, NotThisFormatError, NspArchive, UnsupportedError
-from oboromi_fs.storage.ncz import NczStorage, blocks, frame, is_ncz, read_ncz_header
+from oboromi_fs import ClosedError, CorruptError, File, MemoryStorage, NotThisFormatError, NspArchive, UnsupportedError
+from oboromi_fs.storage.ctr import AesCtrStorage
+from oboromi_fs.storage.ncz import NczStorage, blocks, clear_section, frame, is_ncz, read_ncz_header
 from oboromi_fs.storage.ncz import zstd as zstd_module
+from oboromi_fs.storage.ncz.clear import ClearSectionStorage
 from oboromi_fs.storage.ncz.crypting import SectionCrypt
 from oboromi_fs.storage.ncz.frame import FrameStorage
-from oboromi_fs.storage.ncz.sharing import share
+from oboromi_fs.storage.ncz.sharing import Ahead, share
 from tests import forged_ncz
 from tests.forged_ncz import HEAD, Span
 
@@ -489,3 +491,77 @@ def test_work_in_work_in_work_ends() -> None:
 def test_what_a_frame_says_is_compared() -> None:
     assert zstd_module.content_size(forged_ncz.frame(b"abc")) == 3
     assert zstd_module.content_size(forged_ncz.frame(b"abc", sized=False)) is None
+
+
+@pytest.mark.parametrize("make", [forged_ncz.blocks, forged_ncz.solid])
+def test_a_file_that_was_closed_is_no_damage(tmp_path: Path, make: Callable[..., bytes]) -> None:
+    (tmp_path / "a.ncz").write_bytes(make(NCA, SPANS))
+    with File.open(tmp_path / "a.ncz") as file:
+        ncz = NczStorage(file, len(NCA))
+    with pytest.raises(ClosedError):
+        ncz[0x5000:0x5100]
+
+
+# Reading ahead
+
+
+def test_reads_in_order_have_the_next_blocks_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oboromi_fs.storage.ncz.blocks.os.cpu_count", lambda: 4)
+    nca = forged_ncz.crypted(bytes(HEAD) + b"text " * 0x80000, SPANS[:1])
+    data = forged_ncz.blocks(nca, SPANS[:1], 16)
+    made = made_in(monkeypatch)
+    ncz = opened(data)
+    for start in range(0, ncz.size, 0x3000):
+        assert ncz[start : start + 0x3000].tobytes() == nca[start : start + 0x3000]
+    assert len(made) == -(-(ncz.size - HEAD) >> 16)  # Each once, whoever made it.
+    body = ncz._body
+    assert isinstance(body, blocks.BlockBody)
+    assert body._ahead._waiting == {}
+
+
+def test_what_is_made_ahead_and_not_wanted_is_dropped() -> None:
+    made: list[int] = []
+
+    def make(number: int) -> int:
+        made.append(number)
+        if number == 7:
+            raise CorruptError("no 7")
+        return -number
+
+    ahead = Ahead(make, 2)
+    ahead.begin([1, 2, 3])
+    assert set(ahead._waiting) == {1, 2}
+    ahead.begin([7, 2])
+    assert ahead.take(1) is None
+    assert ahead.take(7) is None  # Whoever makes it again is told what is wrong.
+    assert ahead.take(2) in (None, -2)  # None where nobody had begun.
+    assert ahead.take(2) is None
+    assert 3 not in made
+
+
+# Without the detour
+
+
+def test_sections_are_read_in_the_clear_as_they_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = (Span(0xC00, 0x5000), Span(0x5C00, 0x1000), Span(0x6C00, 0x2000, key=b"2" * 16))
+    clear = content(0x9000, 3)
+    ncz = opened(forged_ncz.blocks(forged_ncz.crypted(clear, spans), spans))
+    key, upper = spans[0].key, spans[0].upper
+    section = clear_section(ncz, 0xC00, 0x6C00, key, upper)
+    assert isinstance(section, ClearSectionStorage)
+    for start, stop in ((0, 0x6000), (0x100, 0x3400), (0x3000, 0x3800), (0x4001, 0x5999)):
+        assert section[start:stop].tobytes() == clear[0xC00 + start : 0xC00 + stop]
+    calls: list[int] = []
+    monkeypatch.setattr("oboromi_fs.storage.ncz.crypting.ctr_crypt", lambda *_: calls.append(1))
+    assert section[0x3400:].tobytes() == clear[0x4000:0x6C00]
+    assert calls == []
+    for start, stop, other, counter in ((0xC00, 0x6C10, key, upper), (0xC00, 0x6C00, b"x" * 16, upper), (0xC00, 0x6C00, key, bytes(8))):
+        assert not isinstance(clear_section(ncz, start, stop, other, counter), ClearSectionStorage)
+
+
+def test_with_another_key_a_section_is_what_decryption_makes_of_it() -> None:
+    spans = (Span(0x4000, 0x3000),)
+    nca = content(0x7000, 3)
+    ncz = opened(forged_ncz.blocks(nca, spans))
+    section = clear_section(ncz, 0x4000, 0x7000, b"x" * 16, bytes(8))
+    assert section[:].tobytes() == AesCtrStorage(MemoryStorage(nca[0x4000:]), b"x" * 16, bytes(8), 0x4000)[:].tobytes()

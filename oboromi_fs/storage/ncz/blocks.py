@@ -11,7 +11,7 @@ from oboromi_fs.storage._source import view_of
 from oboromi_fs.storage.blockcache import BlockCache
 from oboromi_fs.storage.ncz.frame import FrameStorage
 from oboromi_fs.storage.ncz.sharing import Ahead, share
-from oboromi_fs.storage.ncz.zstd import decompressed, zstandard
+from oboromi_fs.storage.ncz.zstd import FrameError, decompressed, zstandard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +132,7 @@ class BlockBody:
         start, stop = self.span(number)
         try:
             return decompressed(self._source[start:stop], self._length(number), _decompressor())
-        except ValueError as wrong:
+        except FrameError as wrong:
             raise corrupt(str(wrong), what=f"NCZ block {number}", storage=self._source, offset=start) from None
 
     def _stream(self, number: int) -> FrameStorage:

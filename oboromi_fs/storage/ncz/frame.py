@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs._decode import corrupt
 from oboromi_fs.base import StorageBase
-from oboromi_fs.storage.ncz.zstd import MAX_RATIO, Frames, content_size, zstandard
+from oboromi_fs.storage.ncz.zstd import MAX_RATIO, FrameError, Frames, content_size, zstandard
 
 if TYPE_CHECKING:
     from oboromi_fs.errors import CorruptError
@@ -97,7 +97,7 @@ class FrameStorage(StorageBase):
         zstandard()
         try:
             said = content_size(source[:32])
-        except ValueError as wrong:
+        except FrameError as wrong:
             raise self._corrupt(str(wrong), 0) from None
         if said is not None and said != size:
             raise self._corrupt(f"the frame says {said:#x} bytes, and must decompress to {size:#x}", 0)
@@ -173,7 +173,7 @@ class FrameStorage(StorageBase):
                 problem = f"ends after {state.made + done:#x} bytes, and must decompress to {self._size:#x}"
             elif state.made + want == self._size and state.frames.readinto(memoryview(bytearray(1))):
                 problem = f"goes on behind the {self._size:#x} bytes that it must decompress to"
-        except ValueError as wrong:
+        except FrameError as wrong:
             problem = str(wrong)
         if problem:
             failure = self._corrupt(problem, min(state.taken, self._source.size))

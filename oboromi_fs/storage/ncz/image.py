@@ -13,7 +13,7 @@ from oboromi_fs.storage.ncz.crypting import SectionCrypt
 from oboromi_fs.storage.ncz.frame import FrameStorage
 from oboromi_fs.storage.ncz.header import NczHeader, read_ncz_header
 from oboromi_fs.storage.ncz.sharing import share
-from oboromi_fs.storage.ncz.zstd import content_size, zstandard
+from oboromi_fs.storage.ncz.zstd import FrameError, content_size, zstandard
 
 if TYPE_CHECKING:
     from oboromi_fs.protocols import Place, Storage
@@ -88,7 +88,7 @@ class NczStorage(StorageBase):
         """How large the NCA is: what the stream says, the NCA's header, or the last section."""
         try:
             said = content_size(stream[:32]) if stream.size else 0
-        except ValueError as wrong:
+        except FrameError as wrong:
             raise corrupt(str(wrong), what="NCZ stream", storage=self.source, offset=self.ncz.data_offset) from None
         if said is not None:
             size = VERBATIM_SIZE + said

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["MAX_RATIO", "MAX_WINDOW", "Frames", "content_size", "decompressed", "zstandard"]
+__all__ = ["MAX_RATIO", "MAX_WINDOW", "FrameError", "Frames", "content_size", "decompressed", "zstandard"]
 
 MAX_RATIO = 1 << 15
 """Bytes that one byte can stand for: a block of 128 KiB takes 4 bytes, if all its bytes are equal."""
@@ -21,6 +21,10 @@ MAX_WINDOW = 1 << 27
 """Bytes a decompressor looks back, at most: what the strongest setting of the format's own tool takes."""
 _CHECKED = 18
 """Bytes that hold any frame header."""
+
+
+class FrameError(Exception):
+    """A frame is damaged, or not what it should be: the message says how. Whoever knows where it lies says that."""
 
 
 def zstandard() -> ModuleType:
@@ -44,19 +48,19 @@ def content_size(head: memoryview | bytes) -> int | None:
         head: The frame, or its first bytes.
 
     Raises:
-        ValueError: This is no frame, or its window is larger than any that is set up; the message says which.
-        UnsupportedError: The package is not installed; which is a ValueError, too, and to be found out before.
+        FrameError: This is no frame, or its window is larger than any that is set up; the message says which.
+        UnsupportedError: The package is not installed.
     """
     module = zstandard()
     try:
         parameters = module.get_frame_parameters(head[:_CHECKED])
     except module.ZstdError as wrong:
         message = f"begins with {bytes(head[:4]).hex()!r}, which no Zstandard frame does ({wrong})"
-        raise ValueError(message) from None
+        raise FrameError(message) from None
     size = int(parameters.content_size)
     if parameters.window_size > MAX_WINDOW:
         message = f"needs a window of {parameters.window_size:#x} bytes, {MAX_WINDOW:#x} are the most that is set up"
-        raise ValueError(message)
+        raise FrameError(message)
     return None if size in (module.CONTENTSIZE_UNKNOWN, module.CONTENTSIZE_ERROR) else size
 
 
@@ -69,24 +73,24 @@ def decompressed(data: memoryview, size: int, decompressor: Any) -> bytes:
         decompressor: A ``ZstdDecompressor``, of which each thread needs its own.
 
     Raises:
-        ValueError: It is damaged, or does not decompress to ``size`` bytes; the message says how.
+        FrameError: It is damaged, or does not decompress to ``size`` bytes; the message says how.
     """
     said = content_size(data)
     if said is not None and said != size:
         message = f"the frame says {said:#x} bytes, and must decompress to {size:#x}"
-        raise ValueError(message)
+        raise FrameError(message)
     if size > len(data) * MAX_RATIO:
         message = f"{size:#x} bytes are more than {len(data):#x} can stand for"
-        raise ValueError(message)
+        raise FrameError(message)
     module = zstandard()
     try:
         block: bytes = decompressor.decompress(data, max_output_size=size, allow_extra_data=False)
     except module.ZstdError as wrong:
         message = f"cannot be decompressed to {size:#x} bytes: {wrong}"
-        raise ValueError(message) from None
+        raise FrameError(message) from None
     if len(block) != size:
         message = f"decompresses to {len(block):#x} bytes, and must to {size:#x}"
-        raise ValueError(message)
+        raise FrameError(message)
     return block
 
 
@@ -108,7 +112,7 @@ class Frames:
         """Fill as much of ``target`` as there are bytes, and return how many.
 
         Raises:
-            ValueError: The frame is damaged; the message says how.
+            FrameError: The frame is damaged; the message says how.
         """
         done = 0
         try:
@@ -119,7 +123,7 @@ class Frames:
                 done += count
         except self._module.ZstdError as wrong:
             message = f"cannot be decompressed: {wrong}"
-            raise ValueError(message) from None
+            raise FrameError(message) from None
         return done
 
 
