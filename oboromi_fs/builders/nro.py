@@ -22,6 +22,7 @@ from oboromi_fs.errors import FormatError
 from oboromi_fs.executables.assembling import SourceType, as_storage, module_id_field, refuse
 from oboromi_fs.executables.nro import ASSET_NAMES, Nro
 from oboromi_fs.executables.segment import Zeros, aligned
+from oboromi_fs.metadata.icon import ICON_SIZE, jpeg_size
 from oboromi_fs.storage.concat import ConcatStorage
 
 if TYPE_CHECKING:
@@ -32,12 +33,7 @@ __all__ = ["build_nro", "with_assets"]
 
 AssetType: TypeAlias = "SourceType | EllipsisType | None"
 
-ICON_SIZE = 256
-"""Width and height of an icon, in pixels."""
 NACP_SIZE = 0x4000
-
-_ICON_HEAD = 1 << 20
-"""Where a JPEG must have said its size, in bytes."""
 
 _WHAT = "NRO"
 _FILE_NAMES: dict[AssetName, str] = {"icon": "icon.jpg", "nacp": "control.nacp", "romfs": "romfs"}
@@ -179,7 +175,7 @@ def _check(name: AssetName, asset: Storage) -> None:
     elif name == "romfs" and asset[:8] != _ROMFS_START:
         problem = "is no RomFS image: build one from the folder first"
     elif name == "icon":
-        size = _jpeg_size(asset[:_ICON_HEAD])
+        size = _jpeg_size(asset)
         if size is None:
             problem = "is no JPEG"
         elif size != (ICON_SIZE, ICON_SIZE):
@@ -188,20 +184,9 @@ def _check(name: AssetName, asset: Storage) -> None:
         raise error(FormatError, problem, what=f"{_WHAT} asset {_FILE_NAMES[name]}", storage=asset, offset=0)
 
 
-def _jpeg_size(data: memoryview) -> tuple[int, int] | None:
+def _jpeg_size(asset: Storage) -> tuple[int, int] | None:
     """Width and height of a JPEG, in pixels; None where the bytes are none."""
-    if data[:2].tobytes() != b"\xff\xd8":
+    try:
+        return jpeg_size(asset)
+    except FormatError:
         return None
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # Filling.
-            at += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # Without a body.
-            at += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # The start of a frame.
-            frame = data[at + 5 : at + 9]
-            return (int.from_bytes(frame[2:], "big"), int.from_bytes(frame[:2], "big")) if len(frame) == 4 else None
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None

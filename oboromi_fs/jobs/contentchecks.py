@@ -97,7 +97,7 @@ def control_steps(label: str, section: NcaSection, fs: RomFs) -> list[Step]:
     """
     if section.nca.header.content_type != ContentType.CONTROL:
         return []
-    from oboromi_fs.metadata.icons import icon_name, icons
+    from oboromi_fs.metadata.icon import icon_name, icons
     from oboromi_fs.metadata.nacp import Nacp
     from oboromi_fs.metadata.titles import LANGUAGES
 

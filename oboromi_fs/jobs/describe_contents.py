@@ -43,7 +43,7 @@ def file_facts(name: str, storage: Storage, languages: Sequence[int] = (), *, to
 
 
 def _icon(storage: Storage) -> Description | None:
-    from oboromi_fs.metadata.icons import jpeg_size
+    from oboromi_fs.metadata.icon import jpeg_size
 
     try:
         width, height = jpeg_size(storage)

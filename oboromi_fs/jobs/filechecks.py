@@ -100,7 +100,7 @@ def finding_checks(label: str, what: str, found: Iterable[Finding]) -> list[Chec
 
 def icon_check(label: str, storage: Storage) -> Check:
     """Check that an icon is a JPEG of the size that is shown."""
-    from oboromi_fs.metadata.icons import check_icon
+    from oboromi_fs.metadata.icon import check_icon
 
     try:
         check_icon(storage, label)

@@ -14,7 +14,7 @@ from oboromi_fs.jobs.sectionforms import UPDATE, base_for, compressed_romfs, pat
 from oboromi_fs.jobs.titleids import ContradictionError, said_by_both
 from oboromi_fs.keys import KeySet, master_key_revision
 from oboromi_fs.metadata.cnmt import Cnmt
-from oboromi_fs.metadata.icons import check_icon
+from oboromi_fs.metadata.icon import check_icon
 from oboromi_fs.metadata.npdm import Npdm
 from oboromi_fs.metadata.titles import LANGUAGES
 from oboromi_fs.paths import join

@@ -16,6 +16,7 @@ from oboromi_fs.executables.assembling import refuse
 from oboromi_fs.executables.kip import Kip
 from oboromi_fs.executables.nro import ASSET_NAMES, Nro
 from oboromi_fs.executables.nso import Nso
+from oboromi_fs.jobs.describe_metadata import reader_of
 from oboromi_fs.jobs.naming import Named, naming
 from oboromi_fs.jobs.ncafolder import UNCHECKED
 from oboromi_fs.jobs.refolding import Original, entries_of, same_tree
@@ -109,17 +110,15 @@ def read_metadata(storage: Storage, name: str) -> Metadata:
 
     Args:
         storage: The file.
-        name: Its name: ``….nacp ….cnmt ….npdm ….tik ….cert``.
+        name: Its name: ``….nacp ….cnmt ….npdm ….tik ….cert``; program metadata are known by their magic as well.
 
     Raises:
         FormatError: It is none of them, or damaged.
     """
-    lower = name.lower()
-    for ending, kind in ((".nacp", "nacp"), (".cnmt", "cnmt"), (".npdm", "npdm"), (".tik", "ticket"), (".cert", "cert")):
-        if lower.endswith(ending):
-            reader: Any = FORMATS[METADATA[kind]]
-            value: Metadata = reader.read(storage)
-            return value
+    found = reader_of(name, storage[:4].tobytes())
+    if found is not None:
+        value: Metadata = found[1].read(storage)
+        return value
     raise NotThisFormatError(
         "is none of control.nacp, *.cnmt, main.npdm, *.tik and *.cert, which have a text form", what="file", source=name
     )

@@ -7,7 +7,7 @@ import pytest
 from oboromi_fs.backends.memory import MemoryFs
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.errors import CorruptError, EntryNotFoundError, FormatError, NotThisFormatError
-from oboromi_fs.metadata.icons import check_icon, icon_name, icons, jpeg_size
+from oboromi_fs.metadata.icon import check_icon, icon_name, icons, jpeg_size
 from oboromi_fs.opening import open_fs
 
 if TYPE_CHECKING:
