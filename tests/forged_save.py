@@ -316,6 +316,7 @@ def save_image(
 
     data_a, data_b, bitmap = _duplexed(meta_below, 0x40, draw)
     l1_a, l1_b, master_bits = _duplexed(bitmap, 0x20, draw)
+    other_bits = bytes(byte ^ 0xFF for byte in master_bits)  # Of the master bitmap that is not in force.
     main = _Space(draw, two_segments=bool(seed % 3))
     parts = {"l1a": l1_a, "l1b": l1_b, "a": data_a, "b": data_b, "journal": bytes(journal)}
     at = {name: main.add(name, data) for name, data in parts.items()}
@@ -387,7 +388,7 @@ def save_image(
         EXTRA_DATA_OFFSET: encode(
             EXTRA_DATA, ExtraData(program_id=0x0100ABCDEF000000, data_size=len(tables.data), timestamp=1_600_000_000)
         ),
-        master_at: master + master_bits * 2,
+        master_at: master + (other_bits + master_bits if seed % 2 else master_bits + other_bits),
         fat_master_at: fat_master,
     }
     if protected:
