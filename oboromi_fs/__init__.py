@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from oboromi_fs.backends.hfs0 import Hfs0Archive
     from oboromi_fs.backends.host import HostFs
     from oboromi_fs.backends.memory import MemoryFs
+    from oboromi_fs.backends.nax0 import Nax0Archive
     from oboromi_fs.backends.nca import Nca, NcaSection
     from oboromi_fs.backends.nsp import NspArchive
     from oboromi_fs.backends.romfs import RomFs
+    from oboromi_fs.backends.savedata import SaveDataFs
     from oboromi_fs.backends.xci import XciArchive
     from oboromi_fs.backends.zip import ZipFs
     from oboromi_fs.base import FileSystemBase, MemoryStorage, StorageBase, StorageFile, WindowStorage
@@ -78,6 +80,7 @@ __all__ = [
     "Metadata",
     "MissingBaseError",
     "MissingKeyError",
+    "Nax0Archive",
     "Nca",
     "NcaSection",
     "NestedFs",
@@ -90,6 +93,7 @@ __all__ = [
     "ProviderIndex",
     "ReadOnlyError",
     "RomFs",
+    "SaveDataFs",
     "Storage",
     "StorageBase",
     "StorageFile",
@@ -139,6 +143,7 @@ _HOMES = {
     "Metadata": "protocols",
     "MissingBaseError": "errors",
     "MissingKeyError": "errors",
+    "Nax0Archive": "backends.nax0",
     "Nca": "backends.nca",
     "NcaSection": "backends.nca",
     "NestedFs": "opening",
@@ -151,6 +156,7 @@ _HOMES = {
     "ProviderIndex": "overlay.index",
     "ReadOnlyError": "errors",
     "RomFs": "backends.romfs",
+    "SaveDataFs": "backends.savedata",
     "Storage": "protocols",
     "StorageBase": "base",
     "StorageFile": "base",
