@@ -13,6 +13,7 @@ from oboromi_fs.paths import Glob, split
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from oboromi_fs.cli.session import Session
     from oboromi_fs.opening import Location
@@ -58,8 +59,15 @@ def check_usage(options: argparse.Namespace) -> None:
         raise UsageError("-o takes the name of a folder, not an empty one")
 
 
-def extract_place(session: Session, options: argparse.Namespace, place: Location) -> int:
-    """Extract a place, wherever it is."""
+def extract_place(session: Session, options: argparse.Namespace, place: Location, left_out: Sequence[tuple[str, str]] = ()) -> int:
+    """Extract a place, wherever it is.
+
+    Args:
+        session: The run.
+        options: As :func:`extract_arguments` declares them.
+        place: The place.
+        left_out: Path and reason of what is known not to be in it, for it cannot be read.
+    """
     console = session.console
     globs = [Glob(pattern) for pattern in options.globs]
     fs: FileSystem = place.fs
@@ -81,6 +89,7 @@ def extract_place(session: Session, options: argparse.Namespace, place: Location
         session.tell_problems(place)
     else:
         names, problems = [split(path)[1]], []
+    problems += left_out
     report = ExtractReport(0, 0, 0, [], 0.0)
     if globs and not any(_takes(globs, inner) for inner in names):
         console.note("nothing matches, nothing is written")

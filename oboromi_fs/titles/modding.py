@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.base import SubFs
 from oboromi_fs.mods.game import Game
+from oboromi_fs.mods.titleids import base_id
 from oboromi_fs.overlay import Layer
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = ["MODDED", "ModRoot", "Mods", "mod_roots", "moved", "replace_layer"]
 
 MODDED = ("romfs", "exefs", "manual")
 """Parts of a program that mods can have a part in."""
-_FAMILY = 0x1FFF
 
 
 class ModRoot(NamedTuple):
@@ -109,6 +109,5 @@ def mod_roots(paths: Sequence[str], application_id: int, profile: str, games: fr
     from oboromi_fs.mods.profiles import profile as profile_of
 
     finder = profile_of(profile)
-    wanted = range(application_id, application_id + _FAMILY + 1)
     folders = [ModRoot(HostFs(path), path, named=False, games=games) for path in dict.fromkeys(paths) if os.path.isdir(path)]
-    return [root for root in folders if any(title in wanted for title in finder.titles(root.fs))]
+    return [root for root in folders if any(base_id(title) == base_id(application_id) for title in finder.titles(root.fs))]

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from oboromi_formats.cnmt import RecordType
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.base import FileSystemBase, SubFs
-from oboromi_fs.errors import EntryNotFoundError, FormatError
+from oboromi_fs.errors import EntryNotFoundError, FormatError, OboromiFsError
 from oboromi_fs.mods.game import Game
+from oboromi_fs.mods.titleids import base_id
 from oboromi_fs.opening import Opener
 from oboromi_fs.overlay import Layer, UnionFs
+from oboromi_fs.paths import join, normalise
 from oboromi_fs.titles.bodies import Contents, first_tree
 from oboromi_fs.titles.found import Issue
 from oboromi_fs.titles.grouping import choose, families, family_of, ticket_issues
@@ -170,6 +172,24 @@ class Title(FileSystemBase):
                 self._layers += [replace_layer(layer, f"{at}: {layer.name}", at + layer.at.removeprefix("romfs")) for layer in layers]
             yield title
 
+    def faults(self, path: PathType = "") -> dict[str, OboromiFsError | OSError]:
+        """Open every part at or below a path, and tell which cannot be opened: its key is absent, or it is damaged.
+
+        A listing or walk that meets such a part raises its error; ``UnionFs`` of the other layers does not.
+
+        Returns:
+            The error of each, by the name of the layer in :attr:`union`; nothing where all is well.
+        """
+        top = normalise(path)
+        found: dict[str, OboromiFsError | OSError] = {}
+        for layer in self.union.layers:
+            if not top or layer.at == top or layer.at.startswith(join(top, "")):
+                try:
+                    layer.fs.read_dir("")
+                except (OboromiFsError, OSError) as wrong:
+                    found[layer.name] = wrong
+        return found
+
     # What it is
 
     def nacp(self, program: int | None = None) -> Nacp:
@@ -310,7 +330,7 @@ def open_title(
     if not found:
         _nothing(told, opening, given)
     family = family_of(found, title_id, ", ".join(given))
-    issues = [issue for issue in told if issue.title_id is None or issue.title_id & ~_FAMILY == family.application_id & ~_FAMILY]
+    issues = [issue for issue in told if issue.title_id is None or base_id(issue.title_id) == base_id(family.application_id)]
     issues += ticket_issues(packages)
     chosen = choose(family, version)
     for other in found.values():
@@ -329,9 +349,6 @@ def open_title(
     except BaseException:
         contents.close()
         raise
-
-
-_FAMILY = 0x1FFF
 
 
 def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:

@@ -104,3 +104,57 @@ def test_every_verb_has_help(verb: str) -> None:
     shown = oboromi("title", verb, "--help")
     assert shown.code == 0
     assert shown.text.startswith(f"usage: oboromi title {verb}")
+
+
+def damaged(tmp_path: Path) -> dict[str, bytes]:
+    """A base whose ExeFS has a byte of its table changed, so that it does not open."""
+    members = forging.base_title()
+    name = next(iter(members))
+    nca = forging.base_program().nca()
+    image = bytearray(members[name])
+    image[nca.sections[0].start] ^= 0xFF
+    forging.put(tmp_path, {"dumps/b.nsp": forging.nsp({**members, name: bytes(image)})})
+    return {
+        **{f"romfs/{path}": data for path, data in forging.BASE.items()},
+        **{f"control/{path}": data for path, data in forging.CONTROL.items()},
+        **{f"manual/{path}": data for path, data in forging.MANUAL.items()},
+    }
+
+
+def test_a_damaged_section_does_not_lose_the_rest(tmp_path: Path, pile: Path) -> None:
+    rest = damaged(tmp_path)
+    given = ("-f", str(tmp_path / "dumps"), "--keys", str(pile.parent / "prod.keys"))
+    done = oboromi("title", "extract", "/", "-o", str(tmp_path / "out"), *given)
+    assert (done.code, "'exefs': " in done.err.decode(), "master_hash" in done.err.decode()) == (3, True, True)
+    root = tmp_path / "out"
+    assert {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()} == rest
+    document = json.loads(oboromi("title", "extract", "/", "-o", str(tmp_path / "again"), "--json", *given).text)
+    assert [each["path"] for each in document["refused"]] == ["exefs"]
+    assert document["files"] == len(rest)
+    for verb, words in (("ls", ["-R"]), ("find", ["*.bin"]), ("tree", [])):
+        shown = oboromi("title", verb, *words, *given)
+        assert (shown.code, "a.bin" in shown.text, "'exefs': " in shown.message) == (3, True, True)
+    for words in (["exefs"], ["exefs", "-R"]):
+        shown = oboromi("title", "ls", *words, *given)
+        assert (shown.code, shown.lines) == (3, [])
+    assert oboromi("title", "extract", "exefs", "-o", str(tmp_path / "no"), *given).code == 3
+    assert oboromi("title", "ls", "-R", "romfs", *given).code == 0
+    assert oboromi("title", "ls", *given).lines == ["control", "exefs", "manual", "romfs"]
+
+
+def test_a_key_that_is_absent_is_another_matter(tmp_path: Path, pile: Path) -> None:
+    forging.put(tmp_path, {"b.nsp": forging.nsp(forging.base_title(**forging.locked(forging.ID)))})
+    given = ("-f", str(tmp_path / "b.nsp"), "--keys", str(pile.parent / "prod.keys"))
+    assert oboromi("title", "extract", "/", "-o", str(tmp_path / "out"), *given).code == 4
+    assert not (tmp_path / "out").exists()
+    assert oboromi("title", "extract", "control", "-o", str(tmp_path / "out"), *given).code == 0
+
+
+def test_nothing_is_written_where_the_title_is_looked_for(tmp_path: Path, pile: Path) -> None:
+    """It would be a second base of the same id the next time."""
+    forging.put(tmp_path, {"dumps/b.nsp": forging.nsp(forging.base_title())})
+    for output in ("dumps", "dumps/out", "dumps/../dumps/a/b"):
+        given = ("-f", str(tmp_path / "dumps"), "--keys", str(pile.parent / "prod.keys"), "-o", str(tmp_path / output))
+        refused = oboromi("title", "extract", "/", *given)
+        assert (refused.code, "the next time" in refused.message) == (2, True)
+    assert sorted(path.name for path in (tmp_path / "dumps").iterdir()) == ["b.nsp"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from oboromi_fs.cli.failures import UsageError
-from oboromi_fs.errors import FormatError
+from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError
+from oboromi_fs.errors import FormatError, MissingKeyError
 from oboromi_fs.mods.profiles import PROFILES
 from oboromi_fs.mods.titleids import parse_title_id
 from oboromi_fs.paths import normalise
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import argparse
 
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.errors import OboromiFsError
     from oboromi_fs.opening import Location
+    from oboromi_fs.overlay import UnionFs
     from oboromi_fs.titles import Title
 
-__all__ = ["open_given", "place_in", "tell", "title_arguments"]
+__all__ = ["Readable", "open_given", "place_in", "readable_in", "tell", "title_arguments"]
 
 _MOST_TOLD = 20
 
@@ -86,11 +88,69 @@ def place_in(session: Session, options: argparse.Namespace, path: str, *, check:
     Raises:
         EntryNotFoundError, NotADirectoryEntryError: No such path.
     """
-    from oboromi_fs.opening import Location, NestedFs
-
     title = open_given(session, options, check=check)
     tell(session, title)
-    nested = NestedFs(title.union, session.opener())
+    return _located(session, title.union, path)
+
+
+def _located(session: Session, union: UnionFs, path: str) -> Location:
+    from oboromi_fs.opening import Location, NestedFs
+
+    nested = NestedFs(union, session.opener())
     canonical = normalise(path)
     nested.metadata(canonical)
     return Location(nested, canonical, path or "/", "")
+
+
+class Readable(NamedTuple):
+    """What can be read of a place in the title, for verbs that go through all of it.
+
+    Attributes:
+        place: The place, without the parts that cannot be opened.
+        union: What it is a place in; it notes what else cannot be read.
+        problems: Path and error of each part that cannot be opened.
+    """
+
+    place: Location
+    union: UnionFs
+    problems: list[tuple[str, str]]
+
+    def told(self, session: Session, code: int) -> int:
+        """Tell what could not be read, and return the exit code that follows."""
+        for path, reason in self.problems:
+            session.console.error(f"{path!r}: {reason}")
+        return self.finish(session, code)
+
+    def finish(self, session: Session, code: int) -> int:
+        """Tell what else could not be read, once all of it was gone through, and return the exit code that follows."""
+        damaged = [problem for problem in self.union.problems if problem.kind == "damaged"]
+        for problem in damaged[:_MOST_TOLD]:
+            session.console.error(str(problem))
+        return DAMAGED if code in (DONE, NO) and (damaged or self.problems) else code
+
+
+def readable_in(session: Session, options: argparse.Namespace, path: str, *, check: bool = False) -> Readable:
+    """Return what can be read of a place in the title: damaged parts below it do not keep the rest from being listed or written.
+
+    Raises:
+        EntryNotFoundError, NotADirectoryEntryError: No such path.
+        MissingKeyError: A part below it needs a key that is absent.
+        OboromiFsError: The part that it lies in is damaged.
+    """
+    from oboromi_fs.overlay import UnionFs
+
+    title = open_given(session, options, check=check)
+    tell(session, title)
+    top = normalise(path)
+    faults: dict[str, OboromiFsError | OSError] = title.faults(top)
+    missing = next((wrong for wrong in faults.values() if isinstance(wrong, MissingKeyError)), None)
+    if missing is not None:
+        raise missing
+    _located(session, title.union, path)
+    broken = [layer for layer in title.union.layers if layer.name in faults]
+    union = UnionFs([layer for layer in title.union.layers if layer not in broken], forgiving=True)
+    if broken and not union.exists(top):
+        raise faults[broken[-1].name]
+    return Readable(
+        _located(session, union, path), union, [(layer.at.removeprefix(f"{top}/"), str(faults[layer.name])) for layer in broken]
+    )

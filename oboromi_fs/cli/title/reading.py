@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from oboromi_fs.cli.failures import UsageError
 from oboromi_fs.cli.listing import check_levels, draw_place, find_below, list_place
-from oboromi_fs.cli.title.opening import place_in, title_arguments
+from oboromi_fs.cli.title.opening import place_in, readable_in, title_arguments
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +29,10 @@ def ls_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_ls(session: Session, options: argparse.Namespace) -> int:
     """List a directory of the title."""
-    return list_place(session, options, place_in(session, options, options.path))
+    if not options.recursive:
+        return list_place(session, options, place_in(session, options, options.path))
+    found = readable_in(session, options, options.path)
+    return found.told(session, list_place(session, options, found.place))
 
 
 def tree_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +46,8 @@ def tree_arguments(parser: argparse.ArgumentParser) -> None:
 def run_tree(session: Session, options: argparse.Namespace) -> int:
     """Draw the title."""
     check_levels(options)
-    return draw_place(session, options, place_in(session, options, options.path))
+    found = readable_in(session, options, options.path)
+    return found.told(session, draw_place(session, options, found.place))
 
 
 def cat_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +78,8 @@ def find_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_find(session: Session, options: argparse.Namespace) -> int:
     """Find paths by patterns."""
-    return find_below(session, options, place_in(session, options, ""))
+    found = readable_in(session, options, "")
+    return found.told(session, find_below(session, options, found.place))
 
 
 def extract_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,13 +87,22 @@ def extract_arguments(parser: argparse.ArgumentParser) -> None:
     from oboromi_fs.cli.extraction import extract_arguments as plain
 
     plain(parser)
-    parser.description = "Write what is below PATH of the title into a folder, all of it, or nothing: / or . for everything."
+    parser.description = (
+        "Write what is below PATH of the title into a folder: / or . for everything. Parts that cannot be opened are told and left out\n"
+        "(exit code 3); what can be is written as a whole, or not at all."
+    )
     title_arguments(parser)
 
 
 def run_extract(session: Session, options: argparse.Namespace) -> int:
     """Extract from the title."""
     from oboromi_fs.cli.extraction import check_usage, extract_place
+    from oboromi_fs.overlay.hostplaces import is_or_lies_in
 
     check_usage(options)
-    return extract_place(session, options, place_in(session, options, options.path, check=options.verify))
+    output = os.path.realpath(options.output)
+    for source in options.sources:
+        if os.path.isdir(source) and is_or_lies_in(output, os.path.realpath(source)):
+            raise UsageError(f"{options.output} lies in {source}, and would be taken for a part of the title the next time")
+    found = readable_in(session, options, options.path, check=options.verify)
+    return found.finish(session, extract_place(session, options, found.place, found.problems))
