@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from Crypto.Cipher import AES
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oboromi_formats.bucket_tree import COMPRESSED_ENTRY, CTR_EX_ENTRY, INDIRECT_ENTRY
 from oboromi_fs import CorruptError, MemoryStorage, UnsupportedError
 from oboromi_fs._decode import dtype
+from oboromi_fs.base import StorageBase
 from oboromi_fs.storage.buckets import build_buckets, geometry, read_buckets, tree_header
+from oboromi_fs.storage.composed import ZeroStorage
 from oboromi_fs.storage.compressed import CompressedStorage
 from oboromi_fs.storage.ctr import ctr_crypt
 from oboromi_fs.storage.ctr_ex import AesCtrExStorage
@@ -119,6 +123,58 @@ def test_runs_that_follow_each_other_are_one() -> None:
     assert storage[1:5].obj is storage[0:2].obj  # Views of the source.
 
 
+class Counted(StorageBase):
+    """Notes what is read of it, as first byte and number of bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._size = len(data)
+        self.reads: list[tuple[int, int]] = []
+
+    def _readinto(self, offset: int, target: memoryview) -> None:
+        self.reads.append((offset, len(target)))
+        target[:] = self._data[offset : offset + len(target)]
+
+
+def test_small_runs_near_each_other_are_read_together_and_far_ones_alone() -> None:
+    base, patch = Counted(bytes(range(256)) * 0x800), Counted(bytes(range(255, -1, -1)) * 0x10)
+    rows = [(0, 0, 0), (0x10000, 0, 1), (0x10010, 0x10010, 0), (0x20000, 0x10, 1), (0x20020, 0x20020, 0), (0x30000, 0xF00, 1)]
+    storage = IndirectStorage(tree(INDIRECT_ENTRY, rows, 0x30008), [base, patch], what="tree")
+    made = bytearray(0x30008)
+    storage.readinto_at(0, made)
+    # Two runs of the patch that follow each other are one read; the one far behind them is another.
+    assert (base.reads, patch.reads) == ([(0, 0x10000), (0x10010, 0xFFF0), (0x20020, 0xFFE0)], [(0, 0x30), (0xF00, 8)])
+    assert bytes(made[0x10000:0x10012]) == bytes(range(255, 239, -1)) + b"\x10\x11"
+    assert bytes(made[0x20000:0x20021]) == bytes(range(239, 207, -1)) + b"\x20"
+
+
+def test_a_read_takes_from_the_sources_what_it_needs_and_no_more() -> None:
+    base, patch = Counted(bytes(0x40000)), Counted(bytes(0x40000))
+    rows = [(at, 0x40000 - 0x1000 - at, at // 0x1000 % 2) for at in range(0, 0x40000, 0x1000)]
+    storage = IndirectStorage(tree(INDIRECT_ENTRY, rows, 0x40000), [base, patch], what="tree")
+    storage.readinto_at(0x1800, bytearray(0x1000))
+    assert (base.reads, patch.reads) == ([(0x3D000, 0x800)], [(0x3E800, 0x800)])
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds of what is read together that few bytes reach."""
+    for name, value in (("_SMALL", 8), ("_GAP", 3), ("_TOGETHER", 20), ("_MOST", 5)):
+        monkeypatch.setattr(f"oboromi_fs.storage.indirect.{name}", value)
+
+
+@pytest.mark.usefixtures("narrow")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces(), st.integers(0, 400), st.integers(0, 400))
+def test_whatever_is_read_together_every_read_is_that_of_the_model(
+    drawn: tuple[list[tuple[int, int, int]], int, list[bytes], bytes], start: int, stop: int
+) -> None:
+    rows, end, sources, made = drawn
+    storage = IndirectStorage(tree(INDIRECT_ENTRY, rows, end), [MemoryStorage(each) for each in sources], what="tree")
+    assert storage[:].tobytes() == made
+    assert storage[start:stop].tobytes() == made[start:stop]
+
+
 def test_holes_read_as_zeros() -> None:
     storage = IndirectStorage(
         tree(INDIRECT_ENTRY, [(0, 0, 0), (4, 999, 1), (8, 4, 0)], 10), [MemoryStorage(b"abcdef"), None], what="sparse"
@@ -160,6 +216,7 @@ def damaged(offset: int, value: int, size: int = 4, count: int = 16) -> None:
         (0x10, 0xB0, "L1 says that L2 node 0 begins at 0xb0"),
         (0x18, 0x10, "set 0 begins at 0x0, its node says 0x10"),
         (0x44, 2, "L2 node 0 calls itself 0 and has 2"),
+        (0x48, 0xD0, "L2 node 0 ends at 0xd0, before its last set at 0xe0"),
         (0x58, 0xD0, "set 6 begins at 0xc0, its node says 0xd0"),
         (0x80, 7, "set 0 calls itself 7"),
         (0x84, 0, "has 0 entries"),
@@ -186,6 +243,48 @@ def test_counts_that_lie_are_told() -> None:
     for header, kind in headers.items():
         with pytest.raises(kind):
             tree_header(header, what="tree", storage=MemoryStorage(header), offset=0)
+
+
+def test_a_count_that_lies_costs_no_more_than_what_is_there() -> None:
+    """The table is as large as the header says, and holds nothing."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptError, match="set 0 calls itself 0 and has 0 entries"):
+            read_buckets(ZeroStorage(1 << 40), INDIRECT_ENTRY, 1 << 28, what="tree")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 << 20  # The 328,206 sets alone would take 5 GiB.
+
+
+def test_a_table_may_be_longer_than_its_entries_need() -> None:
+    _, data = build_buckets(rows_of(INDIRECT_ENTRY, *EXAMPLE), 0x600, INDIRECT_ENTRY)
+    found = read_buckets(MemoryStorage(data + bytes(0x4000)), INDIRECT_ENTRY, 5, what="tree")
+    assert (found.starts.tolist(), found.notes) == ([0, 0x100, 0x180, 0x400, 0x500, 0x600], ())
+
+
+def test_a_tree_without_entries_maps_nothing() -> None:
+    assert read_buckets(MemoryStorage(b""), INDIRECT_ENTRY, 0, what="tree").end == 0
+    assert IndirectStorage(tree(INDIRECT_ENTRY, [], 0), [], what="tree").size == 0
+    assert CompressedStorage(MemoryStorage(b""), tree(COMPRESSED_ENTRY, [], 0), reverse, what="tree")[:].tobytes() == b""
+    assert AesCtrExStorage(MemoryStorage(b""), tree(CTR_EX_ENTRY, [], 0), KEY, 2, 0, what="tree")[:].tobytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("end", "problem"), [((1 << 41) + 1, "0x20000000000 is the most"), (1 << 62, "is the most"), (-1, "before its last")]
+)
+def test_an_end_that_no_section_can_have(end: int, problem: str) -> None:
+    tree(INDIRECT_ENTRY, EXAMPLE, 1 << 41)
+    with pytest.raises(CorruptError, match=problem):
+        tree(INDIRECT_ENTRY, EXAMPLE, end)
+
+
+def test_two_ends_that_differ_are_noted() -> None:
+    _, data = build_buckets(rows_of(INDIRECT_ENTRY, *EXAMPLE), 0x600, INDIRECT_ENTRY)
+    changed = bytearray(data)
+    changed[8:10] = b"\x80\x05"
+    found = read_buckets(MemoryStorage(bytes(changed)), INDIRECT_ENTRY, 5, what="tree")
+    assert (found.end, found.notes) == (0x600, ("tree: ends at 0x580, its last set at 0x600; 0x600 is taken",))
 
 
 def test_the_only_set_is_believed_as_careless_writers_make_it() -> None:
@@ -223,6 +322,30 @@ def test_every_read_of_ctr_ex_is_that_of_the_model(runs: list[tuple[int, int, bo
     storage = AesCtrExStorage(MemoryStorage(bytes(stored) + b"tail"), buckets, KEY, 2, 0x4000, plain_until=plain_until, what="tree")
     assert storage[start:stop].tobytes() == clear[start:stop]
     assert storage == clear
+
+
+def test_the_counter_is_that_of_the_examples_in_the_specification() -> None:
+    """Section at 0x4000, secure value 2; byte 0 in generation 7, byte 0x8000 in generation 9; what lies between is plain."""
+    rows = [(0, 0, b"", 7), (0x10, 1, b"", 7), (0x8000, 0, b"", 9)]
+    storage = AesCtrExStorage(MemoryStorage(bytes(0x8010)), tree(CTR_EX_ENTRY, rows, 0x8010), KEY, 2, 0x4000, what="tree")
+    cipher = AES.new(KEY, AES.MODE_ECB)
+    assert storage[:0x10].tobytes() == cipher.encrypt(bytes.fromhex("00000002 00000007 0000000000000400"))
+    assert storage[0x8000:0x8010].tobytes() == cipher.encrypt(bytes.fromhex("00000002 00000009 0000000000000C00"))
+    assert storage[0x10:0x8000].tobytes() == bytes(0x7FF0)
+    assert list(storage.runs()) == [
+        (0, 0x10, bytes.fromhex("00000002 00000007")),
+        (0x10, 0x8000, None),
+        (0x8000, 0x8010, bytes.fromhex("00000002 00000009")),
+    ]
+
+
+def test_generations_that_are_the_same_are_decrypted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr("oboromi_fs.storage.ctr_ex.ctr_crypt", lambda *words: calls.append((words[2], len(words[3]))))
+    rows = [(0, 0, b"", 7), (0x100, 0, b"", 7), (0x200, 0, b"", 9)]
+    storage = AesCtrExStorage(MemoryStorage(bytes(0x300)), tree(CTR_EX_ENTRY, rows, 0x300), KEY, 2, 0x4000, what="tree")
+    storage.readinto_at(8, bytearray(0x280))
+    assert calls == [(0x4008, 0x1F8), (0x4200, 0x88)]
 
 
 @pytest.mark.parametrize(
