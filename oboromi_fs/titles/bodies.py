@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from oboromi_fs.opening import Location, Opener
     from oboromi_fs.protocols import FileSystem, Storage
     from oboromi_fs.tickets import Ticket
-    from oboromi_fs.titles.found import FoundContent, FoundMeta, Package
+    from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Package
 
 __all__ = ["Body", "Contents", "FolderBody", "NcaBody", "first_tree"]
 
@@ -114,10 +114,10 @@ class Contents:
         self.opener = opener
         self.issues: list[Issue] = []
         self._places: dict[str, Location] = {}
-        self._tickets: dict[bytes, list[tuple[str, str]]] = {}
+        self._tickets: dict[bytes, list[tuple[str, FoundTicket]]] = {}
         for package in packages:
             for ticket in sorted(package.tickets, key=lambda each: each.personalised):
-                self._tickets.setdefault(bytes.fromhex(ticket.rights_id), []).append((package.path, ticket.path))
+                self._tickets.setdefault(bytes.fromhex(ticket.rights_id), []).append((package.path, ticket))
 
     def body(self, meta: FoundMeta, content: FoundContent, base: Body | None = None) -> Body | None:
         """Open a content; None, with an issue, where it cannot be.
@@ -143,12 +143,46 @@ class Contents:
         if not isinstance(entered, Nca):
             raise FormatError("is called an NCA, and is none", what="NCA", source=where)
         if entered.has_rights_id:
-            rights_id, tickets = entered.header.rights_id, self._lookup(place, path)
-            if tickets(rights_id) is None and self.opener.keys.title_key(rights_id) is None:
+            entered = self._with_ticket(entered, self._lookup(place, path), where, base, meta)
+        return self._updated(entered, where, base, meta)
+
+    def _with_ticket(self, nca: Nca, lookup: Callable[[bytes], Ticket | None], where: str, base: Body | None, meta: FoundMeta) -> Nca:
+        """The NCA with its ticket. Where there are several that contradict, the one counts that decrypts it."""
+        rights_id, keys = nca.header.rights_id, self.opener.keys
+        first = Nca(nca.raw, keys, tickets=lookup)
+        others = self._others(rights_id, meta.package)
+        if not others:
+            if lookup(rights_id) is None and keys.title_key(rights_id) is None:
                 text = f"of {meta.label} needs the ticket of rights id {rights_id.hex()}, which is not there"
                 self.issues.append(Issue("ticket", where, text, meta.title_id))
-            entered = Nca(entered.raw, self.opener.keys, tickets=tickets)
-        return self._updated(entered, where, base, meta)
+            return first
+        below = getattr(base, "nca", None)
+        if _decrypts(first, below):
+            return first
+        for package, ticket in others:
+            candidate = Nca(nca.raw, keys, tickets=partial(self._ticket, package, ticket.path))
+            if _decrypts(candidate, below):
+                text = f"of {meta.label} is decrypted by {_below(package, ticket.path)}, and not by the ticket that comes first"
+                self.issues.append(Issue("ticket", where, text, meta.title_id))
+                return candidate
+        return first
+
+    def _others(self, rights_id: bytes, package: str) -> list[tuple[str, FoundTicket]]:
+        """Where the tickets are of a rights id, one of each title key, those of the package first; none where there is but one key."""
+        found = sorted(self._tickets.get(rights_id, ()), key=lambda each: each[0] != package)
+        each = {ticket.digest: (path, ticket) for path, ticket in reversed(found)}
+        return list(each.values())[::-1] if len(each) > 1 else []
+
+    def _ticket(self, package: str, path: str, rights_id: bytes) -> Ticket | None:
+        """One ticket, whatever rights id is asked for."""
+        from oboromi_fs.tickets import Ticket
+
+        del rights_id
+        try:
+            place = self._place(package)
+            return Ticket.read(place.fs.storage(join(place.path, path)))
+        except (OboromiFsError, OSError):
+            return None
 
     def _updated(self, nca: Nca, where: str, base: Body | None, meta: FoundMeta) -> NcaBody:
         if not nca.is_update:
@@ -183,15 +217,8 @@ class Contents:
         return lookup
 
     def _elsewhere(self, rights_id: bytes) -> Ticket | None:
-        from oboromi_fs.tickets import Ticket
-
-        for package, path in self._tickets.get(rights_id, ()):
-            try:
-                place = self._place(package)
-                return Ticket.read(place.fs.storage(join(place.path, path)))
-            except (OboromiFsError, OSError):
-                continue
-        return None
+        found = (self._ticket(package, ticket.path, rights_id) for package, ticket in self._tickets.get(rights_id, ()))
+        return next((ticket for ticket in found if ticket is not None), None)
 
     def close(self) -> None:
         """Close the packages."""
@@ -212,6 +239,20 @@ def _needs_base(nca: Nca, name: str) -> bool:
     except (OboromiFsError, OSError):  # Whoever reads it is told.
         return False
     return False
+
+
+def _decrypts(nca: Nca, base: Nca | None) -> bool:
+    """Whether the key that an NCA has is the one: whether its sections have the hashes they should have at the top."""
+    try:
+        whole = nca if base is None or not nca.is_update else nca.with_base(base)
+        for section in whole.sections.values():
+            try:
+                section.hash_layer()
+            except MissingBaseError:
+                section.in_parts()
+    except (OboromiFsError, OSError):
+        return False
+    return True
 
 
 def first_tree(body: Body, *names: str) -> FileSystem | None:

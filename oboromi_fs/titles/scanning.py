@@ -262,7 +262,7 @@ class _Looking:
             self.tickets.append(found)
             known = keys.setdefault(found.rights_id, found)
             if known.digest != found.digest:
-                text = f"holds another title key for rights id {found.rights_id} than {known.path}, which counts"
+                text = f"holds another title key for rights id {found.rights_id} than {known.path}, which is tried first"
                 self.tell("ticket", self._where(each.path), text)
 
     # Content metas

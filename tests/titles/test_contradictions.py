@@ -227,3 +227,28 @@ def test_an_nca_by_itself(tmp_path: Path) -> None:
     forging.put(tmp_path, {"program.bin": made.data})
     title = open_title(tmp_path / "program.bin", keys=KEYS)
     assert (title.title_id, told(title), files(title, "romfs")) == (ID, [], forging.BASE)
+
+
+@pytest.mark.parametrize("first", ["right", "wrong"])
+def test_of_two_tickets_the_one_counts_that_decrypts(tmp_path: Path, first: str) -> None:
+    """Beside each other, or the wrong one beside the NCA and the right one elsewhere: of an update and of a base."""
+    wrong = forging.permit(UPDATE, bytes(16))
+    members = forging.update_2(**forging.locked(UPDATE))
+    both = [*forging.permit(UPDATE).values(), *wrong.values()]
+    tickets = dict(zip(("a.tik", "b.tik"), both if first == "right" else both[::-1], strict=True))
+    base = {"b.nsp": forging.nsp(forging.base_title())}
+    title = opened(tmp_path / "one", {**base, "u.nsp": forging.nsp({**members, **tickets})})
+    assert told(title) == ["ticket"] * (1 if first == "right" else 2)
+    assert files(title, "romfs") == forging.ROMFS_2
+    apart = {"u.nsp": forging.nsp({**members, **wrong}), "t.nsp": forging.nsp(forging.permit(UPDATE))}
+    title = opened(tmp_path / "two", {**base, **apart})
+    assert (files(title, "romfs"), files(title, "exefs")) == (forging.ROMFS_2, forging.EXEFS_2)
+    assert any("is decrypted by" in issue.text and "t.nsp" in issue.text for issue in title.issues)
+
+
+def test_where_no_ticket_decrypts_the_first_is_named(tmp_path: Path) -> None:
+    wrong = {"a.tik": next(iter(forging.permit(ID, bytes(16)).values())), "b.tik": next(iter(forging.permit(ID, b"\1" * 16).values()))}
+    title = opened(tmp_path, {"b.nsp": forging.nsp({**forging.base_title(**forging.locked(ID)), **wrong})})
+    assert (told(title), list(title.faults()), files(title, "control")) == (["ticket"], ["exefs", "romfs"], forging.CONTROL)
+    assert title.faults("romfs").keys() == {"romfs"}
+    assert not title.faults("control")
