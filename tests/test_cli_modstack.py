@@ -10,7 +10,7 @@ import pytest
 from oboromi_fs.patches.ips import encode_ips
 from oboromi_fs.patches.values import Record
 from tests.command import oboromi
-from tests.mods.trees import BUILD_TEXT, UPPER, module
+from tests.mods.trees import BUILD_TEXT, LOWER, UPPER, module
 
 if TYPE_CHECKING:
     from tests.command import Result
@@ -57,6 +57,15 @@ def test_the_game_that_is_not_given_is_told() -> None:
     assert b"the game is not given (--base)" in overlay("ls").err
     Path("code/exefs").mkdir(parents=True)
     assert b"code has no RomFS: what mods have of it is all there is of it" in overlay("ls", "--base", "code").err
+
+
+def test_a_folder_that_hides_one_module_and_replaces_another_is_no_layer_given_twice() -> None:
+    folder = Path(f"sd/atmosphere/contents/{LOWER}/exefs")
+    folder.mkdir(parents=True)
+    (folder / "subsdk0").write_bytes(module()[:].tobytes())
+    (folder / "main.stub").touch()
+    found = oboromi("overlay", "ls", "exefs", "--profile", "atmosphere", "--mods", "sd", "--base", "game")
+    assert (found.lines, found.err) == (["subsdk0"], b"")
 
 
 def test_paths_that_are_nearly_right() -> None:

@@ -109,7 +109,9 @@ class Overlay:
         self.spec = spec
         self._damaged = False
         self._told: set[Problem | str] = set()
-        for text in twice(spec):
+        for text in (
+            twice(spec) if stack is None else ()
+        ):  # Layers that mods make are several of one folder: what it replaces, what it hides.
             session.console.warn(text)
         self.stack = stack if stack is not None else open_stack(spec, session.opener)
         self.loadout: Loadout | None = getattr(self.stack, "loadout", None)
