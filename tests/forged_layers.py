@@ -114,6 +114,7 @@ def update(
     metadata: int = 0,
     metadata_edits: Mapping[int, bytes] | None = None,
     encryption: int = 4,
+    **options: Any,
 ) -> bytes:
     """An update of a base section (in the clear), which makes the section of ``image``.
 
@@ -126,6 +127,7 @@ def update(
         metadata: Metadata hash type: whether the tables are hashed, and by what.
         metadata_edits: Offset in the metadata hash data, to other bytes there.
         encryption: 4, or 6 to leave the bytes before the image's offset plain.
+        options: For the NCA.
     """
     section, hash_data = whole_section(image)
     rows, data, at = [], b"", 0
@@ -155,11 +157,12 @@ def update(
     stored += encrypt_ctr(CTR_KEY, upper(5), START + len(clear), ctr_table + tail)
     info = pack("<QQ", len(data), len(table)) + header + pack("<QQ", len(clear), len(ctr_table)) + ctr_header
     more = {5: bytes([metadata]), 0x1A0: fields} if metadata else {}
-    return raw_nca(stored, hash_data, encryption, {0x100: info, **more, **(edits or {})}, program_id=PROGRAM_ID | 0x800)
+    options = {"program_id": PROGRAM_ID | 0x800, **options}
+    return raw_nca(stored, hash_data, encryption, {0x100: info, **more, **(edits or {})}, **options)
 
 
-def sparse(image: bytes, kept: Sequence[tuple[int, int]], *, metadata: int = 0) -> bytes:
-    """A sparse base: of its section only some ranges (multiples of 0x10) are stored; ``metadata`` hashes its table."""
+def sparse(image: bytes, kept: Sequence[tuple[int, int]], *, metadata: int = 0, more: Mapping[int, bytes] | None = None) -> bytes:
+    """A sparse base: of its section only some ranges (multiples of 0x10) are stored; ``metadata`` hashes its table, ``more`` are edits."""
     section, hash_data = whole_section(image)
     section += bytes(-len(section) % 0x200)
     encrypted = encrypt_ctr(CTR_KEY, upper(5), START, section)
@@ -178,7 +181,7 @@ def sparse(image: bytes, kept: Sequence[tuple[int, int]], *, metadata: int = 0) 
     stored = data + encrypt_ctr(CTR_KEY, upper(3 << 16), START + len(data), table + tail)
     info = pack("<QQ", len(data), len(table)) + header + pack("<QH", START, 3)
     units = pack("<II", START // 0x200, (START + len(section)) // 0x200)
-    edits = {0x148: info, **({5: bytes([metadata]), 0x1A0: fields} if metadata else {})}
+    edits = {0x148: info, **({5: bytes([metadata]), 0x1A0: fields} if metadata else {}), **(more or {})}
     return raw_nca(stored, hash_data, 3, edits, header_edits={0x240 + 0x10 * SLOT: units})
 
 

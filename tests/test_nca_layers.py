@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from struct import pack
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ from oboromi_fs import (
     IntegrityError,
     KeySet,
     MemoryFs,
+    MemoryStorage,
     MissingBaseError,
     Nca,
     OboromiFsError,
@@ -27,6 +29,7 @@ from oboromi_fs import (
 )
 from oboromi_fs._forge import FsType, Section, nca
 from oboromi_fs._forge.nca_section import Encryption, HashType
+from oboromi_fs.base import StorageBase
 from oboromi_fs.builders.romfs import RomFsImage
 from tests.command import DATA, oboromi
 from tests.forged import KEYS as KEYS_OF_NCAS
@@ -35,6 +38,7 @@ from tests.forged_layers import SLOT, Run, compressed, opened, plain_nca, sparse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 BKTR = DATA / "bktr"
 KEYS = BKTR / "keys" / "prod.keys"
@@ -114,6 +118,69 @@ def test_a_base_of_another_title_is_refused() -> None:
         patch.with_base(base)
 
 
+def test_an_update_is_no_base_neither_alone_nor_laid_over_its_own() -> None:
+    base = opened(plain_nca(OLD))
+    patch = opened(update(whole_section(OLD)[0], NEW, []))
+    for wrong in (patch, patch.with_base(base)):
+        with pytest.raises(FormatError, match="the base is an update of 0100abcdef000000 itself"):
+            patch.with_base(wrong)
+
+
+def test_a_base_that_is_cut_short_is_named() -> None:
+    section = whole_section(OLD)[0]
+    new_section = whole_section(NEW)[0]
+    at = next(at for at in range(0, len(section) - 0x800, 0x10) if section[at : at + 0x800] in new_section)
+    patch = opened(update(section, NEW, [Run(new_section.index(section[at : at + 0x800])), Run(0x800, at)]))
+    data = plain_nca(OLD)
+    base = Nca(MemoryStorage(data[:-0x400], "base.nca"), _keys())
+    with pytest.raises(CorruptError, match=r"section 1 \(romfs\) of base.nca .*the file is truncated"):
+        patch.with_base(base).section("romfs").image()
+
+
+def test_each_program_of_a_title_is_laid_over_its_own(tmp_path: Path) -> None:
+    """Two programs, whose title ids and indices differ by one; the second one's update takes nothing of the first."""
+    section = whole_section(OLD)[0]
+    new_section = whole_section(NEW)[0]
+    at = next(at for at in range(0, len(section) - 0x800, 0x10) if section[at : at + 0x800] in new_section)
+    runs = [Run(new_section.index(section[at : at + 0x800])), Run(0x800, at)]
+    second: dict[str, Any] = {"program_id": PROGRAM_ID + 1, "header_edits": {0x214: pack("<I", 1)}}
+    (tmp_path / "first.nca").write_bytes(plain_nca(image_of({"other": b"x" * 30_000})))
+    (tmp_path / "second.nca").write_bytes(plain_nca(OLD, **second))
+    (tmp_path / "update.nca").write_bytes(update(section, NEW, runs, **(second | {"program_id": PROGRAM_ID + 1 | 0x800})))
+    with open_fs(tmp_path / "update.nca", _keys(), base=tmp_path) as fs:
+        assert fs.read_bytes("romfs/d") == b"added" * 500
+    (tmp_path / "second.nca").write_bytes(b"damaged" * 1000)
+    with open_fs(tmp_path / "update.nca", _keys(), base=tmp_path) as fs, pytest.raises(MissingBaseError) as caught:
+        fs.read_bytes("romfs/d")
+    assert "but an update of it; 1 NCA or package in there cannot be opened: " in str(caught.value)
+
+
+class Counted(StorageBase):
+    """Counts the bytes that are read of it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._size = len(data)
+        self.bytes = 0
+
+    def _readinto(self, offset: int, target: memoryview) -> None:
+        self.bytes += len(target)
+        target[:] = self._data[offset : offset + len(target)]
+
+
+def test_of_an_update_only_headers_and_tables_are_read_until_more_is_wanted() -> None:
+    image = image_of({"noise": random.Random(1).randbytes(2 << 20), "b": b"b" * 100_000})
+    raw = Counted(update(b"", image, []))
+    patch = Nca(raw, _keys())
+    assert raw.bytes == 0xC00
+    section = patch.section("romfs").image()
+    tables = 4 * 0x4000
+    assert 0xC00 + tables <= raw.bytes <= 0xC00 + tables + 0x1000  # And the top of the hash tree.
+    before = raw.bytes
+    section[0x100003:0x101003]
+    assert raw.bytes - before <= 0x1010
+
+
 def test_a_patch_that_takes_nothing_from_a_base_needs_none() -> None:
     patch = opened(update(b"", NEW, []))
     assert patch.section("romfs").image(check=True)[:].tobytes() == NEW
@@ -177,6 +244,28 @@ def test_what_a_sparse_base_still_has_is_read() -> None:
     assert RomFs(full.section("romfs").image()).read_bytes("c") == b"unchanged"
     none = opened(sparse(OLD, []))
     assert none.section("romfs").decrypted().size == len(section) + -len(section) % 0x200
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "problem"),
+    [
+        (0x14C, pack("<I", 0x100), "the file is truncated"),
+        (0x150, pack("<Q", 1 << 62), "the file is truncated"),
+        (0x168, pack("<Q", 1 << 63), "the file is truncated"),
+        (0x158, bytes(4), "magic is"),
+    ],
+)
+def test_sparse_fields_that_lead_out_of_the_file(at: int, value: bytes, problem: str) -> None:
+    with pytest.raises(CorruptError, match=problem):
+        opened(sparse(OLD, [(0, 0x200)], more={at: value})).section("romfs").decrypted()
+
+
+def test_a_sparse_section_without_entries_is_one_hole() -> None:
+    section = opened(sparse(OLD, [], more={0x160: bytes(4)})).section("romfs")
+    size = len(whole_section(OLD)[0])
+    assert section.decrypted().size == size + -size % 0x200
+    assert section.decrypted().sources[0][:].tobytes() == bytes(section.decrypted().size)
+    assert section.in_parts()[1] == []
 
 
 @settings(max_examples=40)
