@@ -251,6 +251,7 @@ def test_the_command(tmp_path: Path, key_file: Path) -> None:
     assert oboromi(*words, "cat", f"{file}/@content").out == NCA
     told = oboromi(*words, "info", str(file), "--json").json
     assert (told["kind"], told["sd_card"]) == ("nca", {"path": PATH, "content": "nca"})
+    assert [key["name"] for key in told["keys"]][:2] == ["sd_card_nca_key", "header_key"]
     assert f"encrypted for an SD card, as nca {PATH}" in oboromi(*words, "info", str(file)).text
     assert f"encrypted for an SD card, as nca {PATH}" in oboromi(*words, "info", str(tmp_path / "Nintendo" / "Contents" / PATH[1:21])).text
     out = tmp_path / "out"

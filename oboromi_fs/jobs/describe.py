@@ -21,7 +21,7 @@ from oboromi_fs.errors import MissingKeyError, OboromiFsError
 from oboromi_fs.jobs.describe_card import card_facts, firmware_text
 from oboromi_fs.jobs.describe_contents import file_facts, nca_contents
 from oboromi_fs.jobs.describe_nca import Description, key_facts, nca_facts, section_facts
-from oboromi_fs.jobs.describe_sd import save_facts, sd_facts
+from oboromi_fs.jobs.describe_sd import add_sd_facts, save_facts
 from oboromi_fs.jobs.unfold import Opened
 from oboromi_fs.paths import join, split
 
@@ -84,7 +84,7 @@ class _Describer:
             node = self._node(self.place.display, "file", found.size)
             if entered is not None:
                 self._container(node, entered, path, "", fs, 0)
-                node |= sd_facts(self.nested.storage(path), split(path)[1], self.nested.opener)
+                add_sd_facts(node, self.nested.storage(path), split(path)[1], self.nested.opener)
             else:
                 self._plain(node, split(path.rstrip("/"))[1], self.nested.storage(path), top=True)
             return node
@@ -164,7 +164,7 @@ class _Describer:
                     container = self.nested.opener.container(storage, entry.name, tickets=self.nested.tickets_of(fs, directory))
                 if container is not None:
                     self._container(child, container, join(path, entry.name), child["path"], fs, depth + 1)
-                    child |= sd_facts(storage, entry.name, self.nested.opener)
+                    add_sd_facts(child, storage, entry.name, self.nested.opener)
                 elif isinstance(fs, HostFs):
                     files += 1
                     continue

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oboromi_formats.savedata import SaveType
 from oboromi_fs.backends.nax0 import is_nax0
+from oboromi_fs.jobs.describe_nca import key_facts
 
 if TYPE_CHECKING:
     from oboromi_fs.backends.savedata import SaveDataFs
+    from oboromi_fs.jobs.describe_nca import Description
     from oboromi_fs.opening import Opener
     from oboromi_fs.protocols import Storage
 
-__all__ = ["save_facts", "sd_facts"]
+__all__ = ["add_sd_facts", "save_facts"]
 
 
-def sd_facts(storage: Storage, name: str, opener: Opener) -> dict[str, Any]:
-    """Return where a file lies on the SD card that it is from, and what it is there; nothing of any other file.
+def add_sd_facts(node: Description, storage: Storage, name: str, opener: Opener) -> None:
+    """Add where a file lies on the SD card that it is from, what it is there, and its key; nothing of any other file.
 
     Args:
+        node: The description of what is in it.
         storage: Its bytes.
         name: Its name.
         opener: What opened it.
@@ -27,12 +30,13 @@ def sd_facts(storage: Storage, name: str, opener: Opener) -> dict[str, Any]:
         FormatError, MissingKeyError: It does not open.
     """
     if not is_nax0(storage):
-        return {}
+        return
     archive = opener.sd_file(storage, name)
-    return {"sd_card": {"path": archive.path, "content": archive.content}}
+    node["sd_card"] = {"path": archive.path, "content": archive.content}
+    node["keys"] = [key_facts(f"sd_card_{archive.content}_key", "files of an SD card", opener.keys), *node.get("keys", ())]
 
 
-def save_facts(fs: SaveDataFs) -> dict[str, Any]:
+def save_facts(fs: SaveDataFs) -> Description:
     """Return whose save data an image is."""
     extra, layout = fs.header.extra, fs.header.layout
     kinds = tuple(SaveType)
