@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oboromi_formats.cnmt import MetaType
-from oboromi_fs.titles.grouping import choose, families
+from oboromi_fs.titles.grouping import choose, families, ticket_issues
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -178,17 +178,22 @@ def library_titles(holdings: Iterable[Holding]) -> list[LibraryTitle]:
         holdings: From :meth:`Catalogue.holdings`.
     """
     items: dict[int, Item] = {}
-    for holding in holdings:
+    held = list(holdings)
+    for holding in held:
         for number, meta in enumerate(holding.package.metas):
             names = holding.names[number] if number < len(holding.names) else None
             items[id(meta)] = Item(meta, holding, names)
+    _mark_tickets(held, items.values())
     found: list[LibraryTitle] = []
     for key, family in sorted(families(item.meta for item in items.values()).items()):
         every = (*family.bases, *family.updates, *family.addons, *family.data_updates, *family.others)
         title = LibraryTitle(key, sorted((items[id(meta)] for meta in every), key=_order))
         chosen = choose(family)
-        title.issues += [issue for issue in chosen.issues if issue.kind not in ("double", "two-bases", "record")]
         _mark_twins(title)
+        conflicts = {item.meta.where for item in title.items if "conflict" in item.marks}
+        for issue in chosen.issues:  # That two are the same is said of each of them; and an older one is no contradiction.
+            if issue.kind not in ("double", "two-bases", "record") or (issue.kind != "double" and issue.path in conflicts):
+                title.issues.append(issue)
         _mark_old(title)
         _mark_faults(title)
         found.append(title)
@@ -197,6 +202,19 @@ def library_titles(holdings: Iterable[Holding]) -> list[LibraryTitle]:
 
 def _order(item: Item) -> tuple[int, int, int, str]:
     return item.meta.type, item.meta.title_id, item.meta.version, item.holding.path
+
+
+def _mark_tickets(holdings: Sequence[Holding], items: Iterable[Item]) -> None:
+    """Mark what has a ticket that another file contradicts."""
+    issues = ticket_issues(holding.package for holding in holdings)
+    if not issues:
+        return
+    for item in items:
+        places = {f"{item.holding.path}/{ticket.path}" for ticket in item.meta.tickets}
+        for issue in issues:
+            if issue.path in places:
+                item.marks.add("ticket")
+                item.issues.append(issue)
 
 
 def _mark_twins(title: LibraryTitle) -> None:
@@ -235,10 +253,10 @@ def _mark_faults(title: LibraryTitle) -> None:
     for item in title.items:
         alone = len(item.holding.package.metas) == 1
         for issue in item.holding.issues:
-            if issue.title_id != item.meta.title_id and not (issue.title_id is None and alone):
-                continue
-            item.marks.add(_MARK_OF.get(issue.kind, issue.kind))
-            item.issues.append(issue)
+            if issue.title_id == item.meta.title_id or (issue.title_id is None and alone):
+                item.marks.add(_MARK_OF.get(issue.kind, issue.kind))
+                item.issues.append(issue)
+        for issue in item.issues:
             if (issue.path, issue.text) not in told:
                 told.add((issue.path, issue.text))
                 title.issues.append(issue)

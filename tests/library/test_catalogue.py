@@ -180,6 +180,18 @@ def test_the_same_twice_and_another_of_the_same_version(folder: Path, base: byte
     _, catalogue = look(folder)
     marks = {os.path.basename(item.holding.path): item.marks for item in only(catalogue).items}
     assert marks == {"a.nsp": {"conflict", "duplicate"}, "b.nsp": {"conflict", "duplicate"}, "c.nsp": {"conflict"}}
+    (told,) = only(catalogue).issues
+    assert told.text == f"is another 0100feedface0000 v0 (Application) than the one in {folder}/a.nsp, which counts"
+
+
+def test_tickets_that_contradict_each_other(folder: Path) -> None:
+    title = forging.base_title(**forging.locked(ID))
+    forging.put(folder, {f"{name}.nsp": forging.nsp({**title, **forging.permit(ID, key * 16)}) for name, key in (("a", b"1"), ("b", b"2"))})
+    _, catalogue = look(folder)
+    marks = {os.path.basename(item.holding.path): item.marks - {"damaged"} for item in only(catalogue).items}
+    assert marks == {"a.nsp": {"duplicate"}, "b.nsp": {"duplicate", "ticket"}}
+    (told,) = [issue for issue in only(catalogue).issues if issue.kind == "ticket"]
+    assert "holds another title key for rights id 0100feedface00000000000000000003" in told.text
 
 
 def test_what_is_damaged_is_named_and_stops_nothing(folder: Path, base: bytes) -> None:
