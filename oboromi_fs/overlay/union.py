@@ -207,7 +207,7 @@ class UnionFs(FileSystemBase):
             if not path and not self._layers:
                 return []
             raise self._missing(path) if self._resolver.winner(path) is None else NotADirectoryEntryError(path)
-        return [listed.entry for listed in sorted(found, key=_by_name)]
+        return [listed.entry for listed in _sorted(found)]
 
     def _storage(self, path: str) -> Storage:
         found = self._file(path)
@@ -230,7 +230,7 @@ class UnionFs(FileSystemBase):
             return
         # Levels of the tree: a directory's path, its layers' listings, and what of the merged one is yet to come.
         listings = resolver.listings(root, places)
-        pending = [("", listings, iter(sorted(resolver.merged(root, listings), key=_by_name)))]
+        pending = [("", listings, iter(_sorted(resolver.merged(root, listings))))]
         while pending:
             parent, above, entries = pending[-1]
             found = next(entries, None)
@@ -243,7 +243,7 @@ class UnionFs(FileSystemBase):
             if entry.kind == "directory":
                 full = join(root, here)
                 listings = resolver.listings(full, resolver.below(join(root, parent).rstrip("/"), entry.name, above))
-                pending.append((here, listings, iter(sorted(resolver.merged(full, listings), key=_by_name))))
+                pending.append((here, listings, iter(_sorted(resolver.merged(full, listings)))))
 
     def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
         """Yield ``(path, entry)`` for everything below a directory, parents first; paths are relative to that directory."""
@@ -306,9 +306,12 @@ class _Places:
         return self._others.get(path) or (self._fs.storage(path), 0)
 
 
-def _by_name(listed: Listed) -> bytes:
-    """Key of path order within a directory."""
-    return sort_key(listed.entry.name)
+def _sorted(listed: list[Listed]) -> list[Listed]:
+    """What is in a directory, in path order."""
+    names = [each.entry.name for each in listed]
+    keys = names if all(map(str.isascii, names)) else [sort_key(name) for name in names]  # Of ASCII, the text itself is in that order.
+    order = sorted(range(len(names)), key=keys.__getitem__)
+    return [listed[number] for number in order]
 
 
 def _check(layer: Layer, union: UnionFs) -> None:

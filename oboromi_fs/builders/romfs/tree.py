@@ -105,7 +105,8 @@ def _in_order(tree: Tree, like: Like) -> Tree:
     """The tree with everything in the order of its entries, and with every parent."""
     files = tree.files
     if like == "libhac":
-        order = sorted(range(len(files)), key=lambda index: _utf16(files[index]))
+        keys = files if all(map(bytes.isascii, files)) else [_utf16(path) for path in files]
+        order = sorted(range(len(files)), key=keys.__getitem__)
         directories = _first_seen(files[index] for index in order)
     else:
         order = sorted(range(len(files)), key=files.__getitem__)
@@ -132,7 +133,12 @@ def _utf16(path: bytes) -> bytes:
 def _first_seen(files: Iterable[bytes]) -> list[bytes]:
     """The directories that hold these files, as they are met; those without files are never met."""
     met = {b"": None}
+    before = b""
     for path in files:
+        parent = path.rpartition(b"/")[0]
+        if parent == before:
+            continue
+        before = parent
         end = path.find(b"/")
         while end >= 0:
             met.setdefault(path[:end])
