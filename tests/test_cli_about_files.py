@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.builders.nro import with_assets
+from oboromi_fs.cli.about_files import file_lines
+from oboromi_fs.cli.console import printable
+from oboromi_fs.errors import FormatError
+from oboromi_fs.jobs.describe_contents import file_facts
 from oboromi_fs.metadata import Cnmt, Nacp, TicketFile
 from tests.command import DATA, KEYS, NSP, oboromi
 
@@ -332,3 +339,31 @@ def test_certificates() -> None:
         "CA00000003: RSA-2048 key, signed by Root (RSA-4096 SHA-256)",
         "XS00000020: RSA-2048 key, signed by Root-CA00000003 (RSA-2048 SHA-256)",
     ]
+
+
+# Anything
+
+
+@given(data=st.data())
+def test_whatever_a_file_holds_is_told_or_refused(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["test.nso", "test.kip", "test_assets.nro", "main_owners.npdm", "control.nacp"]))
+    blob = bytearray((EXE / name).read_bytes())
+    for at in data.draw(st.lists(st.integers(0, min(len(blob), 0x400) - 1), max_size=8)):
+        blob[at] = data.draw(st.integers(0, 255))
+    try:
+        facts = file_facts(name, MemoryStorage(bytes(blob)), top=True)
+    except FormatError:
+        return
+    for verbose in (False, True):
+        for line in file_lines({"kind": "file", **facts}, verbose=verbose):
+            assert printable(line) == line
+    json.dumps(facts)
+
+
+@given(kind=st.sampled_from([".nacp", ".npdm", ".cnmt", ".tik", ".cert"]), blob=st.binary(max_size=0x400))
+def test_files_by_a_name_that_means_nothing(kind: str, blob: bytes) -> None:
+    try:
+        facts = file_facts(f"a{kind}", MemoryStorage(blob), top=True)
+    except FormatError:
+        return
+    assert list(file_lines({"kind": "file", **facts}, verbose=True))
