@@ -29,12 +29,13 @@ from oboromi_fs import (
 )
 from oboromi_fs._forge import FsType, Section, nca
 from oboromi_fs._forge.nca_section import Encryption, HashType
+from oboromi_fs.backends.nca import metadata_tree
 from oboromi_fs.base import StorageBase
 from oboromi_fs.builders.romfs import RomFsImage
 from tests.command import DATA, oboromi
 from tests.forged import KEYS as KEYS_OF_NCAS
 from tests.forged import PROGRAM_ID
-from tests.forged_layers import SLOT, Run, compressed, opened, plain_nca, sparse, update, whole_section
+from tests.forged_layers import CTR_KEY, SLOT, Run, compressed, opened, plain_nca, sparse, update, whole_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -343,3 +344,19 @@ def test_where_xts_sectors_count_from_is_found_out(base: Literal["absolute", "se
     found = opened(data).section("romfs")
     assert found.image()[: len(NEW)].tobytes() == NEW
     assert found.notes == (["XTS sectors count from the section's start"] if base == "section" else [])
+
+
+def test_of_several_keys_the_one_is_taken_that_the_tables_make_sense_under(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = update(whole_section(OLD)[0], NEW, [], metadata=1)
+    keys = [(bytes(16), "a wrong one"), (CTR_KEY, "the second"), (b"w" * 16, "another wrong one")]
+    monkeypatch.setattr(Nca, "content_keys", lambda _: keys)
+    whole = opened(data).with_base(opened(plain_nca(OLD)))
+    section = whole.section("romfs")
+    assert section.image(check=True)[:].tobytes() == NEW
+    assert section.notes == ["the second"]
+    assert metadata_tree(section).size
+    alone, there = opened(data).section("romfs").in_parts()
+    assert (alone.size, there) == (len(whole_section(NEW)[0]), [(0, alone.size)])
+    monkeypatch.setattr(Nca, "content_keys", lambda _: keys[:1])
+    with pytest.raises(CorruptError):
+        opened(data).section("romfs").in_parts()
