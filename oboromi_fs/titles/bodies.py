@@ -138,7 +138,10 @@ class Contents:
         place = self._place(meta.package)
         path = _below(place.path, content.path or "")
         if place.fs.metadata(path).kind == "directory":
-            return FolderBody(place.fs, path, where)
+            folder = FolderBody(place.fs, path, where)
+            if not folder.parts:
+                raise FormatError(f"is a folder, and has none of {', '.join(_PARTS)}", what="content", source=where)
+            return folder
         entered = place.fs.enter(path)
         if not isinstance(entered, Nca):
             raise FormatError("is called an NCA, and is none", what="NCA", source=where)

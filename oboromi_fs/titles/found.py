@@ -22,7 +22,7 @@ IssueKind: TypeAlias = Literal[
     "no-base",  # An update or add-on content, and no base.
     "other-title",  # It belongs to another title.
     "double",  # The same once more; the first counts.
-    "version",  # It needs a later version of its title.
+    "version",  # It needs a later version of its title, or is an update that is not newer than its base.
     "no-meta",  # Contents that no content meta lists.
     "unknown",  # No title is in it.
     "mod",  # A mod, or a part of one, that cannot be used.

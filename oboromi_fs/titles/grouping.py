@@ -125,7 +125,8 @@ def _ids(found: dict[int, Family]) -> str:
 def choose(family: Family, version: int | None = None) -> Chosen:
     """Return what of a family is taken: the newest of everything, unless a version is asked for.
 
-    Of two of one id and version those with all their contents go first, then what was met first.
+    Of two of one id and version those with all their contents go first, then what was met first. An update is taken whatever version the
+    base itself has, as consoles do: they look for the newest update of an application, and do not compare it with that.
 
     Args:
         family: The family.
@@ -146,6 +147,9 @@ def choose(family: Family, version: int | None = None) -> Chosen:
             raise FormatError(problem, what=f"title {family.application_id:016x}")
     if update is not None and base is None:
         issues.append(Issue("no-base", update.where, f"{update.label} is an update, and its base is not there", update.title_id))
+    if update is not None and base is not None and update.version <= base.version:
+        text = f"{update.label} is not newer than its base, which is v{base.version}; it is taken all the same, as consoles do"
+        issues.append(Issue("version", update.where, text, update.title_id))
     addons = _addons(family, issues)
     chosen = Chosen(family.application_id, base, update, addons, ())
     for meta, _ in addons:

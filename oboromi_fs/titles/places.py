@@ -54,7 +54,9 @@ class Place:
         return tuple(rows)
 
 
-def find_places(paths: Iterable[str | os.PathLike[str]], *, told: Callable[[str, OSError], None] | None = None) -> Iterator[Place]:
+def find_places(
+    paths: Iterable[str | os.PathLike[str]], *, told: Callable[[str, OSError], None] | None = None, strict: bool = False
+) -> Iterator[Place]:
     """Yield the places in files and folders where titles may be, in the order of their paths; each once.
 
     Folders are searched to the bottom, links are followed, and a folder that is met twice is searched once. A file that is named itself
@@ -63,6 +65,7 @@ def find_places(paths: Iterable[str | os.PathLike[str]], *, told: Callable[[str,
     Args:
         paths: Host paths. One may go on inside a container.
         told: Called with each folder that cannot be listed, and why.
+        strict: Do not take a folder that is named itself for an extracted title because there is a ``romfs`` in it.
 
     Raises:
         EntryNotFoundError: A path that does not exist.
@@ -75,7 +78,7 @@ def find_places(paths: Iterable[str | os.PathLike[str]], *, told: Callable[[str,
         path = os.fspath(given)
         if os.path.isdir(path) and not parts_listed(path):
             folder = path.rstrip(os.sep) or os.sep
-            found = _search(folder, seen, told, named=True)
+            found = _search(folder, seen, told, lenient=not strict)
         elif path.lower().endswith((*_LOOSE, ".tik")) and os.path.exists(path):
             loose.setdefault(os.path.dirname(path) or os.curdir, []).append(path)
             continue
@@ -100,7 +103,7 @@ def _file(path: str) -> Place:
     return Place(path, "package", tuple(parts_listed(head)) or (head,))
 
 
-def _search(root: str, seen: set[tuple[int, int]], told: Callable[[str, OSError], None] | None, *, named: bool) -> Iterator[Place]:
+def _search(root: str, seen: set[tuple[int, int]], told: Callable[[str, OSError], None] | None, *, lenient: bool) -> Iterator[Place]:
     pending = [(root, 0)]
     while pending:
         folder, depth = pending.pop()
@@ -112,13 +115,13 @@ def _search(root: str, seen: set[tuple[int, int]], told: Callable[[str, OSError]
             with os.scandir(folder) as entries:
                 children = sorted(entries, key=lambda entry: os.fsencode(entry.name))
         except OSError as wrong:
-            if named and folder == root:
+            if folder == root:
                 raise
             if told is not None:
                 told(folder, wrong)
             continue
         names = {child.name for child in children}
-        if _is_extracted(folder, names, named=named and folder == root):
+        if _is_extracted(folder, names, lenient=lenient and folder == root):
             yield Place(folder, "extracted", tuple(_telling(folder)))
             continue
         loose, packages, folders = _sorted(children)
@@ -165,11 +168,11 @@ def _on_shelf(folder: str) -> list[str]:
         return []
 
 
-def _is_extracted(folder: str, names: set[str], *, named: bool) -> bool:
+def _is_extracted(folder: str, names: set[str], *, lenient: bool) -> bool:
     """Whether a folder holds what was in a program: one that is named itself need not have a whole ExeFS."""
     if "exefs" in names and all(os.path.isfile(os.path.join(folder, "exefs", name)) for name in _PROGRAM):
         return True
-    return named and "romfs" in names and not any(name.lower().endswith((*_LOOSE, *_PACKAGES)) for name in names)
+    return lenient and "romfs" in names and not any(name.lower().endswith((*_LOOSE, *_PACKAGES)) for name in names)
 
 
 def _telling(folder: str) -> Iterator[str]:

@@ -9,8 +9,9 @@ from oboromi_formats.npdm import AddressSpace, MetaFlags
 from oboromi_fs._decode import corrupt
 from oboromi_fs.errors import CorruptError, EntryNotFoundError, IsADirectoryEntryError, NotThisFormatError
 from oboromi_fs.executables.nso import Nso
-from oboromi_fs.executables.segment import MAX_IMAGE, aligned, layout_problems
+from oboromi_fs.executables.segment import MAX_IMAGE, Zeros, aligned, layout_problems
 from oboromi_fs.mods.names import MODULES, NPDM
+from oboromi_fs.storage.concat import ConcatStorage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,6 +117,16 @@ class LoadedModule:
         except NotThisFormatError:
             return None
 
+    def image(self) -> Storage:
+        """Return the module as it lies in memory, :attr:`size` bytes: its segments, the zeros between them, and bss."""
+        pieces: list[Storage] = []
+        end = self.offset
+        for segment in self.segments:
+            pieces += [Zeros(segment.offset - end), segment.storage]
+            end = segment.offset + segment.size
+        pieces.append(Zeros(self.offset + self.size - end))
+        return ConcatStorage([piece for piece in pieces if piece.size])
+
     def segment(self, name: SegmentName) -> LoadedSegment:
         """Return a segment by name."""
         return next(each for each in self.segments if each.name == name)
@@ -172,6 +183,32 @@ class LoadedProgram:
         """What the first thread is started with; None without an NPDM."""
         npdm = self.npdm
         return None if npdm is None else MainThread(npdm.main_thread_priority, npdm.main_thread_core, npdm.main_thread_stack_size)
+
+    @property
+    def syscalls(self) -> frozenset[int] | None:
+        """Numbers of the system calls that the process may make; None without an NPDM."""
+        if self.npdm is None:
+            return None
+        from oboromi_fs.metadata.capabilities import Syscalls
+
+        capabilities = self.npdm.aci0.kernel_capabilities
+        return frozenset(call for each in capabilities if isinstance(each, Syscalls) for call in each.calls)
+
+    def image(self) -> Storage:
+        """Return the whole program as it lies in memory, :attr:`size` bytes: every module, the zeros between segments, and bss.
+
+        ``program.image().readinto_at(0, memory)`` fills a buffer in one go. Segments are decompressed at the first look.
+        """
+        return ConcatStorage([piece for module in self.modules if (piece := module.image()).size])
+
+    def problems(self) -> tuple[str, ...]:
+        """Tell what a console would refuse to run, and is no hindrance to an emulator; nothing about most programs."""
+        found = [] if any(module.name == "main" for module in self.modules) else ["there is no main"]
+        if self.npdm is None:
+            return (*found, f"there is no {NPDM}")
+        from oboromi_fs.metadata.plausibility import findings
+
+        return (*found, *(f"{NPDM}: {finding.text}" for finding in findings(self.npdm) if finding.is_wrong))
 
     def module(self, name: str) -> LoadedModule:
         """Return a module by the name of its file.

@@ -86,7 +86,8 @@ class Title(FileSystemBase):
         self._modded: set[int] = set()
         bodies = self._bodies()
         self.programs = tuple(sorted({index for kind, index in bodies if kind == RecordType.PROGRAM}))
-        for index in sorted({index for _, index in bodies}):
+        self._indices = sorted({index for _, index in bodies})
+        for index in self._indices:
             self._add_program(index, {kind: each for (kind, number), each in bodies.items() if number == index})
         self.addons = tuple(self._add_addons(chosen))
         self.union = UnionFs(self._layers)
@@ -119,7 +120,7 @@ class Title(FileSystemBase):
 
     def _place_of(self, index: int) -> str:
         """Where in the title a program is."""
-        return "" if not self.programs or index == self.programs[0] else f"programs/{index}/"
+        return "" if index == next(iter(self.programs or self._indices), index) else f"programs/{index}/"
 
     def _add_program(self, index: int, bodies: dict[int, list[Body]]) -> None:
         at = self._place_of(index)
@@ -196,7 +197,7 @@ class Title(FileSystemBase):
         """Read the control data.
 
         Args:
-            program: Its index; None for the first.
+            program: Its index; None for the first that has any.
 
         Raises:
             EntryNotFoundError: There are none.
@@ -204,8 +205,12 @@ class Title(FileSystemBase):
         """
         from oboromi_fs.metadata.nacp import Nacp
 
-        at = "" if program is None else self._place_of(program)
-        return Nacp.read(self.storage(f"{at}control/control.nacp"))
+        if program is None:
+            paths = [f"{self._place_of(index)}control/control.nacp" for index in self._indices or (0,)]
+            path = next((path for path in paths if self.exists(path)), paths[0])
+        else:
+            path = f"{self._place_of(program)}control/control.nacp"
+        return Nacp.read(self.storage(path))
 
     def name(self, language: Language | str = "AmericanEnglish") -> str:
         """Return what the title is called, in a language, else as :meth:`~oboromi_fs.metadata.Nacp.title` chooses; ``""`` without a name.
@@ -324,9 +329,11 @@ def open_title(
     """
     given = _listed(paths)
     opening = opener if opener is not None else Opener(keys)
-    packages = [look_into(place, opening) for place in find_places(given)]
+    unlisted: list[Issue] = []
+    places = find_places(given, told=lambda folder, wrong: unlisted.append(Issue("damaged", folder, f"cannot be listed: {wrong}")))
+    packages = [look_into(place, opening) for place in places]
     found = families(meta for package in packages for meta in package.metas if not meta.is_system)
-    told = [issue for package in packages for issue in package.issues]
+    told = unlisted + [issue for package in packages for issue in package.issues]
     if not found:
         _nothing(told, opening, given)
     family = family_of(found, title_id, ", ".join(given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -252,3 +253,63 @@ def test_where_no_ticket_decrypts_the_first_is_named(tmp_path: Path) -> None:
     assert (told(title), list(title.faults()), files(title, "control")) == (["ticket"], ["exefs", "romfs"], forging.CONTROL)
     assert title.faults("romfs").keys() == {"romfs"}
     assert not title.faults("control")
+
+
+def test_an_update_that_is_not_newer_than_its_base(tmp_path: Path) -> None:
+    """A revised edition has a version of its own. Consoles take whatever update is there, and so do we."""
+    base = forging.with_meta(ID, MetaType.APPLICATION, [forging.base_program()], version=0x50000)
+    title = opened(tmp_path, {"b.nsp": forging.nsp(base), "u.nsp": forging.nsp(forging.update_2())})
+    assert (told(title), title.version, title.versions, files(title, "exefs")) == (
+        ["version"],
+        0x20000,
+        (0x20000, 0x50000),
+        forging.EXEFS_2,
+    )
+    title = opened(tmp_path, {}, version=0x50000)
+    assert (told(title), files(title, "romfs")) == ([], forging.BASE)
+
+
+def test_programs_with_gaps_between(tmp_path: Path) -> None:
+    """The first there is stands at the root, whatever its index; the name is that of any."""
+    control = forging.Made("control", ID + 5, {"romfs": forging.romfs(forging.CONTROL)})
+    programs = [forging.program(forging.EXEFS, {"a": bytes([index])}, index=index) for index in (2, 5)]
+    title = opened(tmp_path, {"b.nsp": forging.nsp(forging.with_meta(ID, MetaType.APPLICATION, [*programs, control]))})
+    assert (told(title), title.programs, title.name()) == ([], (2, 5), "Hazy Moon")
+    assert (title.read_bytes("romfs/a"), title.read_bytes("programs/5/romfs/a")) == (b"\2", b"\5")
+    with pytest.raises(EntryNotFoundError):
+        title.nacp(2)
+    assert title.nacp(5).title() is not None
+
+
+def test_control_data_of_programs_that_are_not_there(tmp_path: Path) -> None:
+    controls = [
+        forging.Made("control", ID + index, {"romfs": forging.romfs(each)})
+        for index, each in ((1, forging.CONTROL), (4, forging.CONTROL_2))
+    ]
+    title = opened(tmp_path, {"b.nsp": forging.nsp(forging.with_meta(ID, MetaType.APPLICATION, controls))})
+    assert (title.programs, title.name(), files(title, "control")) == ((), "Hazy Moon", forging.CONTROL)
+    assert files(title, "programs/4/control") == forging.CONTROL_2
+
+
+def test_a_content_that_is_a_folder_of_something_else(tmp_path: Path) -> None:
+    base = forging.base_title()
+    program, *others = base
+    loose = {f"loose/{name}": base[name] for name in others} | {f"loose/{program}/stuff": b"x"}
+    title = opened(tmp_path, loose)
+    assert (told(title), title.programs) == (["damaged"], ())
+    assert "is a folder, and has none of exefs" in title.issues[0].text
+    assert files(title, "control") == forging.CONTROL
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forging.put(tmp_path, {"a/b.nsp": forging.nsp(forging.base_title()), "locked/x": b""})
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if path.endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    title = opened(tmp_path, {})
+    assert (told(title), "locked" in title.issues[0].path, files(title, "romfs")) == (["damaged"], True, forging.BASE)

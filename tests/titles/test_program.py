@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from oboromi_formats.npdm import AddressSpace
-from oboromi_fs import EntryNotFoundError, FormatError, MemoryFs, NspArchive, OboromiFsError
+from oboromi_fs import EntryNotFoundError, FormatError, MemoryFs, NspArchive, OboromiFsError, RomFs
 from oboromi_fs._forge import npdm, nso
 from oboromi_fs.builders.nso import build_nso
 from oboromi_fs.builders.pfs0 import build_pfs0
@@ -69,15 +70,50 @@ def test_plain_segments_are_views_of_the_file(tmp_path: Path) -> None:
         assert np.shares_memory(segment.array(), whole)
 
 
+def test_an_image_is_what_lies_in_memory() -> None:
+    program = loaded({"main": forging.module(1, forging.BUILD, bss=0x2345), "sdk": forging.module(7, b"\x07" * 20)})
+    memory = bytearray(b"\xcc" * program.size)
+    assert program.image().readinto_at(0, memory) == program.size == 0xA000
+    expected = bytearray(program.size)
+    for module in program.modules:
+        for segment in module.segments:
+            expected[segment.offset : segment.offset + segment.size] = segment.data
+        assert module.image()[:] == expected[module.offset : module.offset + module.size]
+    assert memory == expected
+    assert program.image()[0x6000:0x6008] == program.module("sdk").segment("text").data[:8]
+    assert program.problems() == ("there is no main.npdm",)
+
+
+def test_threads_share_a_program(tmp_path: Path) -> None:
+    """Segments and a RomFS that mods compose over an update: whoever reads first, all read the same."""
+    with open_title(forging.pile(tmp_path), keys=KEYS) as title:
+        expected = {path: title.read_bytes(f"romfs/{path}") for path in ("a.bin", "data/b.txt", "same.bin")}
+    with open_title(tmp_path, keys=KEYS) as title, ThreadPoolExecutor(8) as pool:
+        program = title.load_program()
+        assert program.romfs is not None
+        romfs = RomFs(program.romfs)
+
+        def read(number: int) -> tuple[bytes, dict[str, bytes]]:
+            found = {path: romfs.read_bytes(path) for path in (list(expected) if number % 2 else list(expected)[::-1])}
+            return bytes(program.module("main").segment("text").data), dict(sorted(found.items()))
+
+        results = list(pool.map(read, range(40)))
+    assert results == [results[0]] * 40
+    assert results[0][1] == expected
+
+
 def test_what_the_npdm_says() -> None:
     program = loaded({"main": forging.module(1, forging.BUILD), "main.npdm": npdm(forging.ID, "moon", flags=0x07, stack_size=0x42000)})
     assert (program.program_id, program.name, program.is_64_bit, program.address_space_bits) == (forging.ID, "moon", True, 39)
     assert program.main_thread == (44, 0, 0x42000)
+    assert program.syscalls == frozenset(range(1, 48))
+    assert program.problems() == ()
     assert program.npdm is not None
     assert program.npdm.address_space is AddressSpace.BITS_39
     narrow = loaded({"main": forging.module(1, forging.BUILD), "main.npdm": npdm(1, flags=0x00)})
     assert (narrow.is_64_bit, narrow.address_space_bits) == (False, 32)
     bare = load_program(MemoryFs({"main": forging.module(1, forging.BUILD)}), program_id=7)
+    assert bare.syscalls is None
     assert (bare.program_id, bare.main_thread, bare.name, bare.address_space_bits) == (7, None, "", 39)
 
 
@@ -126,6 +162,12 @@ def test_a_module_that_cannot_be_loaded_is_named(image: bytes, problem: str) -> 
         loaded({"main": forging.module(1, forging.BUILD), "sdk": image})
     if image[:4] != b"NSO0" or len(image) > 4:
         assert "module sdk" in str(caught.value)
+
+
+def test_what_a_console_would_refuse() -> None:
+    odd = npdm(forging.ID, stack_size=0x123)
+    program = loaded({"rtld": forging.module(1, forging.BUILD), "main.npdm": odd})
+    assert program.problems() == ("there is no main", "main.npdm: main_thread_stack_size is 0x123: a multiple of 0x1000 is needed")
 
 
 def test_nothing_to_run() -> None:

@@ -37,11 +37,12 @@ def info_arguments(parser: argparse.ArgumentParser) -> None:
 def run_info(session: Session, options: argparse.Namespace) -> int:
     """Describe the title."""
     title = open_given(session, options)
-    name, display_version = _names(title)
+    name, display_version, control = _names(title)
     document = {
         "title_id": f"{title.title_id:016x}",
         "name": name,
         "display_version": display_version,
+        "control": control,
         "version": title.version,
         "versions": list(title.versions),
         "base": _meta(title.base),
@@ -60,11 +61,18 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
     return DAMAGED if damaged else DONE
 
 
-def _names(title: Title) -> tuple[str, str]:
+def _names(title: Title) -> tuple[str, str, list[str]]:
+    """What the control data say: name and version to show; and what is wrong with them, in words."""
+    from oboromi_fs.metadata.plausibility import findings
+
     try:
-        return title.name(), title.nacp().display_version
-    except OboromiFsError:  # Told by whoever reads the control data.
-        return "", ""
+        nacp = title.nacp()
+    except EntryNotFoundError:
+        return "", "", []
+    except (OboromiFsError, OSError) as wrong:
+        return "", "", [str(wrong)]
+    found = nacp.title()
+    return found.name if found is not None else "", nacp.display_version, [finding.text for finding in findings(nacp)]
 
 
 def _meta(meta: FoundMeta | None) -> dict[str, Any] | None:
@@ -78,7 +86,7 @@ def _program(title: Title, index: int) -> dict[str, Any]:
     except (OboromiFsError, OSError) as wrong:
         return {"index": index, "modules": [], "problem": str(wrong)}
     modules = [{"name": each.name, "build_id": each.build_id, "offset": each.offset, "size": each.size} for each in program.modules]
-    return {"index": index, "name": program.name, "modules": modules}
+    return {"index": index, "name": program.name, "modules": modules, "problem": "; ".join(program.problems())}
 
 
 def _mods(title: Title, number: int) -> dict[str, Any]:
@@ -112,6 +120,8 @@ def _branches(title: Title, document: dict[str, Any]) -> Iterator[Branch]:
     for each in document["mods"]:
         mods = [Branch(printable(mod["name"]) + ("" if mod["enabled"] else " (off)")) for mod in each["mods"]]
         yield Branch(f"mods of {each['title_id']} ({each['profile']}), the later wins", mods)
+    for text in document["control"]:
+        yield Branch(f"control data: {printable(text)}")
     for issue in title.issues:
         yield Branch(f"{issue.kind}: {printable(str(issue))}")
     for notice in title.notices:
