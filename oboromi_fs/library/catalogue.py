@@ -146,7 +146,9 @@ class Catalogue:
 
         met: set[str] = set()
         with self._writing() as keep:
-            for place, found, is_new in self._looked(find_places(roots, told=told), known, met, workers, again=again, progress=progress):
+            for place, found, is_new in self._looked(
+                find_places(roots, told=told, strict=True), known, met, workers, again=again, progress=progress
+            ):
                 if found is None:
                     continue
                 self._holdings[place.path] = found

@@ -116,6 +116,22 @@ def test_a_title_in_every_wrapping(tmp_path: Path) -> None:
     assert title.issues == []
 
 
+def test_a_collection_with_a_folder_called_romfs_is_no_title(folder: Path, base: bytes) -> None:
+    forging.put(folder, {"romfs/a.nsp": base, "romfs/hello.txt": b"hello", "other/b.nsp": base})
+    _, catalogue = look(folder)
+    assert [os.path.relpath(holding.path, folder) for holding in catalogue.holdings()] == ["other/b.nsp", "romfs/a.nsp"]
+
+
+def test_an_extracted_title(folder: Path) -> None:
+    files = {f"moon/exefs/{name}": data for name, data in forging.EXEFS.items()} | {
+        f"moon/control/{name}": data for name, data in forging.CONTROL.items()
+    }
+    forging.put(folder, {**files, "moon/romfs/a.bin": b"a"})
+    _, catalogue = look(folder)
+    assert (only(catalogue).name(), only(catalogue).display_version) == ("Hazy Moon", "1.0.0")
+    assert [(item.kind, item.meta.form, item.meta.title_id) for item in only(catalogue).items] == [("base", "extracted", ID)]
+
+
 def test_of_the_corpus(testdata: Path, corpus_keys: Path) -> None:
     with Catalogue.open(None, corpus_keys) as catalogue:
         catalogue.update([testdata / "xci" / "std.xci"])
