@@ -39,12 +39,13 @@ ZSTD = shutil.which("zstd")
 
 
 def content(size: int) -> bytearray:
-    """Words and noise, which compress to some 40 of 100, as games do."""
+    """Words, coordinates and noise: what games are made of, as far as it matters here."""
     source = np.random.default_rng(1)
     words = [bytes(source.integers(97, 123, int(source.integers(3, 10)), dtype=np.uint8)) for _ in range(5000)]
     unit = bytearray()
     while len(unit) < 8 << 20:
-        unit += b" ".join(words[index] for index in source.zipf(1.3, 20000) % 5000) + source.bytes(40000)
+        unit += b" ".join(words[index] for index in source.zipf(1.3, 20000) % 5000)
+        unit += np.cumsum(source.normal(size=20000)).astype("<f4").tobytes() + source.bytes(8000)
     out = bytearray()
     while len(out) < size:
         turn = len(out) // 4099 % len(unit)  # Never the same run at the same place of a block.
