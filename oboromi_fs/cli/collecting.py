@@ -74,7 +74,7 @@ def library_arguments(parser: argparse.ArgumentParser) -> None:
     group("--verify", action="store_true", help="check every hash of the files shown that was not checked since they changed")
     group("--verify-all", action="store_true", help="check them all again")
     group("--rescan", action="store_true", help="look into unchanged files as well")
-    group("-j", "--jobs", type=int, metavar="N", help="threads; more than the few by default help where a disk is slow to answer")
+    group("-j", "--jobs", type=int, metavar="N", help="threads; by default one, and eight where they mostly wait for a disk")
     group("--catalogue", metavar="FILE", help="where the catalogue is kept")
     group("--no-cache", action="store_true", help="neither use nor keep a catalogue")
 
@@ -170,7 +170,7 @@ def _languages(text: str | None) -> tuple[int, ...]:
 
 def _update(session: Session, catalogue: Catalogue, options: argparse.Namespace) -> None:
     console = session.console
-    with Progress(console, "looking", "files") as progress:
+    with Progress(console, "looking", "files", after=0.3) as progress:
         changes = catalogue.update(
             options.folders, workers=options.jobs, again=options.rescan, progress=progress.update if progress.shown else None
         )

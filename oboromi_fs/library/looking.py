@@ -31,6 +31,8 @@ _CONTENTS = (RecordType.PROGRAM, RecordType.DATA)
 """What a title's key is tried on: all of its contents have the same."""
 _PARTITIONS = ("normal", "secure", "logo")
 _MOST_PROBLEMS = 8
+_CUT = "it is truncated"
+"""How an error ends that tells of one file what is said of the package."""
 _NACP, _NACP_TITLES, _NACP_VERSION, _NACP_FORMAT = 0x3216, 0x3000, slice(0x3060, 0x3070), 0x3215
 """What of a NACP tells the names."""
 
@@ -50,7 +52,7 @@ def look(place: Place, opener: Opener, stamp: tuple[FileStamp, ...] | None = Non
         return Holding(taken, Package(place.path, place.form, issues=(Issue("damaged", place.path, "is empty: 0 bytes"),)))
     further = _Further(place)
     package = look_into(place, opener, visit=further)
-    issues = tuple(_short(issue) for issue in package.issues) + tuple(further.issues)
+    issues = tuple(further.issues) + tuple(_short(issue) for issue in package.issues if not (further.is_cut and issue.text.endswith(_CUT)))
     names = tuple(further.names.get(number) for number in range(len(package.metas)))
     return Holding(taken, replace(package, issues=issues), names)
 
@@ -67,6 +69,7 @@ class _Further:
         self.place = place
         self.names: dict[int, TitleNames] = {}
         self.issues: list[Issue] = []
+        self.is_cut = False
 
     def __call__(self, nested: NestedFs, path: str, metas: Sequence[FoundMeta]) -> None:
         self._whole(nested, path, metas)
@@ -85,6 +88,7 @@ class _Further:
             problems = list(archive.problems[:_MOST_PROBLEMS])
             beyond = [member for member in archive.members.values() if member.offset + member.size > archive.raw.size]
             if beyond:
+                self.is_cut = True
                 more = f", and {len(beyond) - 1} more" if len(beyond) > 1 else ""
                 last = max(member.offset + member.size for member in beyond) - archive.raw.size
                 problems.append(f"is cut short: {last} bytes are missing at the end, of {beyond[0].name}{more}")

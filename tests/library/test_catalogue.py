@@ -227,7 +227,7 @@ def test_what_is_damaged_is_named_and_stops_nothing(folder: Path, base: bytes) -
     assert set(told) == set(files) - {"good.nsp"}
     assert all(set(kinds) <= {"damaged", "unknown"} and kinds for kinds in told.values())
     cut = next(holding for holding in catalogue.holdings() if holding.path.endswith("cut.nsp"))
-    assert any("is cut short: 16 bytes are missing at the end" in issue.text for issue in cut.issues)
+    assert [issue.text.partition(", of")[0] for issue in cut.issues] == ["is cut short: 16 bytes are missing at the end"]
     assert [item.holding.path for item in only(catalogue).items if not item.holding.issues] == [str(folder / "good.nsp")]
 
 
@@ -724,3 +724,11 @@ def _row() -> str:
 
 
 ROW = _row()
+
+
+@pytest.mark.parametrize("folder_of", ["nsp", "nsz", "xci"])
+def test_of_the_corpus_little_is_read(testdata: Path, corpus_keys: Path, folder_of: str) -> None:
+    with Opened(testdata / folder_of) as opened, Catalogue.open(None, corpus_keys) as catalogue:
+        catalogue.update([testdata / folder_of], workers=1)
+    assert len(opened.read) == len(catalogue.holdings()) > 2
+    assert all(0 < count < 0x10000 for count in opened.read.values()), opened.read
