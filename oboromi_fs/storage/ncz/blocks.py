@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from oboromi_fs._decode import corrupt
-from oboromi_fs.storage._source import view_of
+from oboromi_fs.storage._source import fill, view_of
 from oboromi_fs.storage.blockcache import BlockCache
 from oboromi_fs.storage.ncz.frame import FrameStorage
 from oboromi_fs.storage.ncz.sharing import Ahead, share
@@ -117,7 +117,7 @@ class BlockBody:
         if stop - start == length:  # Stored as it is: nothing but what is asked for needs to be read.
             view = view_of(self._source, start + inner, start + inner + len(target))
             if view is None:
-                self._source.readinto_at(start + inner, target)
+                fill(self._source, start + inner, target)
                 view = target
             put(position, view, target)
         elif length > LARGEST:

@@ -33,6 +33,8 @@ __all__ = ["CTR_TYPES", "NczHeader", "is_ncz", "read_ncz_header"]
 CTR_TYPES = (NczCrypto.AES_CTR, NczCrypto.AES_CTR_EX)
 """Sections that are encrypted when the NCA is made again; all others are stored as the NCA has them."""
 _MOST_SECTIONS = 1 << 20
+_MOST_BLOCKS = 1 << 24
+"""Blocks of the smallest size that make 256 GiB: no NCA is nearly as large."""
 _RECORDS_AT = VERBATIM_SIZE + NCZ_SECTION_HEADER.size
 _LARGEST = 1 << 62
 _SECTIONS, _BLOCKS = "NCZ section table", "NCZ block table"
@@ -150,6 +152,8 @@ def _check_blocks(storage: Storage, blocks: NczBlockHeader, at: int) -> None:
     if blocks.size > _LARGEST:
         raise wrong(CorruptError, f"decompresses to {blocks.size:#x} bytes, more than any NCA has", 0x10, "size")
     need = -(-blocks.size >> blocks.exponent)
+    if blocks.block_count > _MOST_BLOCKS:
+        raise wrong(CorruptError, f"{blocks.block_count} blocks; at most {_MOST_BLOCKS} are read", 0xC, "block_count")
     if blocks.block_count != need:
         problem = f"{blocks.block_count} blocks, and {blocks.size:#x} bytes are {need} of 2**{blocks.exponent}"
         raise wrong(CorruptError, problem, 0xC, "block_count")
