@@ -95,6 +95,12 @@ class _Table:
     def fields(self, offset: int) -> tuple[tuple[int, ...], bytes]:
         """The fixed fields of the entry at ``offset``, and its name."""
         fixed = self._fixed.size
+        loaded = self._loaded  # The usual case, and what listing a whole image spends its time on.
+        if loaded is not None and not offset % 4 and offset + fixed <= len(loaded):
+            values = self._fixed.unpack_from(loaded, offset)
+            start, length = offset + fixed, values[-1]
+            if length <= MAX_NAME and start + length <= len(loaded):
+                return values, loaded[start : start + length]
         if offset % 4 or offset + fixed > self.storage.size:
             raise self.corrupt(
                 offset, f"link {offset:#x} is outside the table of {self.storage.size:#x} bytes, or not a multiple of 4", "offset"
