@@ -66,6 +66,7 @@ examples:
   oboromi pack nsp game -o new.nsp --like game.nsp    and put it together again: what was not edited stays as it was
   oboromi pack romfs mod/romfs -o romfs.bin    a RomFS image of a folder
   oboromi pack nca mod -o update.nca --base game.nsp     the update that makes the game's RomFS that of mod/romfs
+  oboromi pack nsp mods -o update.nsp --base game.nsp --title-version 65536    a whole one, of mods/program.nca/romfs …
   oboromi pack xci card -o card.xci            a card of folders update, normal, secure, logo
   oboromi pack nsp card.xci/secure -o game.nsp a package of what is on a card
   oboromi pack nsz game.nsp -o game.nsz        the package compressed; pack nsp game.nsz -o game.nsp is the way back
@@ -209,7 +210,7 @@ def _pack_options(session: Session, options: argparse.Namespace) -> PackOptions:
         title_version=options.title_version or 0,
         plain=options.plain,
         check=not options.no_check,
-        base=session.locate(session.base) if session.base is not None and options.kind == "nca" else None,
+        base=session.locate(session.base) if session.base is not None and options.kind in ("nca", "nsp") else None,
         compress=options.compress,
     )
     return PackOptions(

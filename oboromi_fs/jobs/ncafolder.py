@@ -50,7 +50,8 @@ class ContentOptions:
         plain: Do not encrypt sections.
         card: It is for a game card.
         check: Refuse icons and control data that consoles would not show.
-        base: What the RomFS is made a patch of: an NCA, a package, a card, or a folder of NCAs. The title id is then an update's.
+        base: What the RomFS is made a patch of: an NCA, a package, a card, or a folder of any of them. The title id is then
+            an update's. Of a package only programs are made patches.
         compress: Compress the RomFS.
     """
 

@@ -24,6 +24,7 @@ from oboromi_fs.jobs.compressing import restore, whole_name
 from oboromi_fs.jobs.ncafolder import ContentOptions, cnmt_in, kind_of, nca_builder, original_builder, title_id_in
 from oboromi_fs.jobs.oddities import odd_member, odd_nca
 from oboromi_fs.jobs.refolding import Original, entries_of, rebuilt, same_tree
+from oboromi_fs.jobs.sectionforms import UPDATE
 from oboromi_fs.jobs.titleids import ContradictionError, names_program, of_one_title
 from oboromi_fs.metadata.cnmt import Cnmt
 from oboromi_fs.metadata.ticket import TicketFile
@@ -80,6 +81,8 @@ class _Planner:
     def __init__(self, fs: FileSystem, options: ContentOptions, opener: Opener) -> None:
         self.fs = fs
         self.nested = fs if isinstance(fs, NestedFs) else NestedFs(fs, opener)
+        if options.base is not None and options.title_id is not None:
+            options = replace(options, title_id=options.title_id | UPDATE)
         self.options = options
         self.opener = opener
         self.keys: KeySet = opener.keys
@@ -134,8 +137,9 @@ class _Planner:
     def _default_title(self, path: str, folders: Sequence[str]) -> int | None:
         if self.options.title_id is not None:
             return self.options.title_id
+        update = UPDATE if self.options.base is not None else 0
         ids = [title_id_in(self.fs, join(path, name)) for name in folders if name.lower().endswith(".nca")]
-        return next((title_id for title_id in ids if title_id is not None), None)
+        return next((title_id | update for title_id in ids if title_id is not None), None)
 
     def _directory(self, part: Part, original: Original | None, options: ContentOptions, default: int | None) -> None:
         path = part.source
@@ -162,6 +166,10 @@ class _Planner:
             # The ticket of one title does not open another's NCAs.
             permitted = options if title_id is None or options.rights_id is None or _names(options.rights_id, title_id) else self.options
             chosen = replace(permitted, title_id=title_id, kind=None)
+            if self.options.base is not None and title_id is not None:
+                chosen = replace(chosen, title_id=title_id | UPDATE)
+                if kind_of(self.fs, path) != "program":  # What an update shows and says of itself is in it whole.
+                    chosen = replace(chosen, base=None)
             part.builder, part.kind = nca_builder(self.fs, path, chosen, self.keys)
             part.how = "built"
         if original is not None and same:
@@ -173,12 +181,15 @@ class _Planner:
         """Note a Meta NCA; whether it is built depends on the others."""
         path = part.source
         cnmt = Cnmt.read(fs.storage(join(path, inner)))
+        if options.base is not None and original is None and not cnmt.title_id & UPDATE:
+            problem = f"is of {cnmt.title_id:016x}, which is no update, as what is made with a base is: leave the folder out"
+            raise FormatError(problem, what="content meta", source=path)
 
         def build(changed: Cnmt) -> NcaBuilder:
             files = {inner: MemoryStorage(changed.to_bytes(), join(path, inner))}
             if original is not None:
                 return original_builder(fs, path, original, check=False, files=files)
-            return nca_builder(fs, path, replace(options, title_id=changed.title_id, kind="meta"), self.keys, files)[0]
+            return nca_builder(fs, path, replace(options, title_id=changed.title_id, kind="meta", base=None), self.keys, files)[0]
 
         part.kind = "meta"
         self.metas.append(_Meta(part, cnmt, build, same))
