@@ -3,14 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from oboromi_formats.cnmt import MetaType
 from oboromi_fs._forge import nacp
-from oboromi_fs.library import pace
 from tests.building import VALUES
 from tests.command import DATA, KEYS, Result, oboromi, process, process_environment
 from tests.titles import forging
@@ -286,6 +284,17 @@ def test_names_cannot_steer_a_terminal_nor_break_a_line(tmp_path: Path, keys: tu
         assert b"\x1b" not in found.out
 
 
+def test_names_of_files_that_are_not_utf8(tmp_path: Path, keys: tuple[str, str]) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    with open(os.fsencode(folder) + b"/\xff.nsp", "wb") as file:
+        file.write(forging.nsp(forging.update_1()))
+    found = oboromi("library", folder, "--files", *keys)
+    assert os.fsencode(folder) + b"/\xff.nsp\t" in found.out
+    assert oboromi("library", folder, "--json", *keys).json["files"][0]["path"] == f"{folder}/\udcff.nsp"
+    assert f"{folder}/\\xff.nsp" in oboromi("library", folder, "-l", *keys, terminal=True).text
+
+
 def test_a_process_of_its_own_and_a_pipe_that_is_closed_early(library: Any, dumps: Path, keys: tuple[str, str], tmp_path: Path) -> None:
     done = process("library", dumps, "--columns", "name,id", *keys, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert done.lines == ["Hazy Moon\t0100feedface0000", "-\t0100feedfbce0000"]
@@ -330,17 +339,3 @@ def test_interrupted_what_was_looked_at_is_kept(tmp_path: Path, keys: tuple[str,
     looked, unchanged, _ = (int(word) for word in line.replace(",", "").split() if word.isdecimal())
     assert looked + unchanged == 208
     assert 0 < unchanged < 150
-
-
-def test_more_threads_where_it_waits_and_one_where_it_works() -> None:
-    waiting, working = pace.Pace(), pace.Pace()
-    for _ in range(pace._TRIAL):
-        waiting.submit(lambda: time.sleep(0.002)).result()
-        working.submit(lambda: sum(range(20_000))).result()
-    assert working._elapsed >= working._worked > 0
-    working._elapsed = working._worked  # On a busy machine it may have waited for the processor.
-    assert [each.submit(lambda: 5).result() for each in (waiting, working)] == [5, 5]
-    assert (waiting.threads, working.threads) == (8, 1)
-    assert pace.Pace(3).threads == 3
-    for each in (waiting, working):
-        each.stop()

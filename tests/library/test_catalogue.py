@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oboromi_formats.cnmt import MetaType
+from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.library import Catalogue, Changes, Filter, Holding, LibraryTitle, TitleNames, Verification, default_path, library_titles
 from oboromi_fs.library import looking as looking_module
@@ -148,6 +149,18 @@ def test_compressed_packages(testdata: Path, corpus_keys: Path) -> None:
     assert {os.path.basename(item.holding.path) for item in title.items} == {"z_std.nsp", "z_std_B.nsz", "z_std_S.nsz"}
     assert title.marks == ["duplicate"]
     assert all(not item.meta.missing for item in title.items)
+
+
+def test_a_compressed_card(testdata: Path, corpus_keys: Path, folder: Path) -> None:
+    package = NspArchive(testdata / "nsz" / "z_std_S.nsz")
+    with package:
+        card = forging.xci({name: package.read_bytes(name) for name in package.members})
+    forging.put(folder, {"card.xcz": card})
+    with Catalogue.open(None, corpus_keys) as catalogue:
+        catalogue.update([folder])
+        (item,) = only(catalogue).items
+    assert (only(catalogue).name(), item.meta.missing, item.holding.issues) == ("Fake Game ゲーム", (), ())
+    assert any((content.path or "").endswith(".ncz") and content.stored < content.size for content in item.meta.contents)
 
 
 def test_names_in_a_language(folder: Path) -> None:
