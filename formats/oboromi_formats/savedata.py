@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from construct import Bytes, Int8ul, Int16ul, Int32ul, Int64sl, Int64ul, Struct
 
@@ -235,11 +236,11 @@ class ExtraData:
     reserved_2: bytes = bytes(0x190)
 
 
-def _span() -> object:
+def _span() -> Any:
     return record(Span, "offset" / Int64sl, "size" / Int64sl)  # +0x0, +0x8
 
 
-def _pair() -> object:
+def _pair() -> Any:
     return record(Pair, "offset_a" / Int64sl, "offset_b" / Int64sl, "size" / Int64sl)  # +0x0, +0x8, +0x10
 
 
