@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from oboromi_fs import FormatError, MemoryFs, MemoryStorage, Nca, OboromiFsError, RomFs, UnsupportedError
 from oboromi_fs.builders.nca import NcaBuilder, compress_image, layout_of, nca_layout, patch_section
 from oboromi_fs.builders.romfs import RomFsImage
+from oboromi_fs.jobs.sectionforms import patched_romfs
 from oboromi_fs.jobs.thinning import taken_from_base, thin_nca
 from oboromi_fs.storage.indirect import IndirectStorage
 from tests.forged import KEY_SET, PROGRAM_ID
@@ -106,6 +107,21 @@ def test_a_thinned_base_is_enough_for_its_update() -> None:
     assert thin.raw.size < base.raw.size - 250_000
     over_thin = Nca(update.raw, KEY_SET, base=thin)
     assert over_thin.section("romfs").image(check=True)[:].tobytes() == image[:].tobytes()
+
+
+@pytest.mark.parametrize("generation", [0, 0x10000, -1])
+def test_a_generation_of_a_sparse_table_is_of_16_bits_and_not_0(generation: int) -> None:
+    with pytest.raises(ValueError, match="a generation is 1 to 0xffff"):
+        thin_nca(built(romfs(OLD)), "romfs", [], generation=generation)
+
+
+def test_no_patch_is_made_of_what_a_thinned_base_has_left() -> None:
+    base = built(romfs(OLD))
+    thin = Nca(thin_nca(base, "romfs", [(0, 0x1000)]), KEY_SET)
+    layout = nca_layout("program", PROGRAM_ID | 0x800, key_area=bytes(range(0x40)))
+    with pytest.raises(FormatError, match="is sparse: what was taken out of it cannot be compared"):
+        patched_romfs(layout, {"romfs": romfs(OLD)}, thin)
+    assert patched_romfs(layout, {"romfs": romfs(OLD)}, base)[1]["romfs"].size < 0x11000
 
 
 def test_what_cannot_be_thinned() -> None:

@@ -335,6 +335,33 @@ def test_damage_anywhere_raises_nothing_else(which: int, at: int, byte: int) -> 
         pass
 
 
+WORDS = st.sampled_from([0, 1, 2, 3, 0x200, 0x4000, 1 << 31, 1 << 40, 1 << 41, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(["update", "sparse"]),
+    st.dictionaries(st.integers(0, 0x3A).map(lambda word: 8 * word), WORDS, max_size=3),
+    st.dictionaries(st.tuples(st.integers(1, 4), st.integers(0, 12)), WORDS, max_size=3),
+)
+def test_fields_and_tables_of_any_value_raise_nothing_else(which: str, fields: dict[int, int], entries: dict[tuple[int, int], int]) -> None:
+    """Words of the FS header, and those at the start of the nodes that the tables end with, have whatever value."""
+    edits = {at: value.to_bytes(8, "little") for at, value in fields.items()}
+    section = whole_section(OLD)[0]
+    data = bytearray(update(section, NEW, [], edits=edits) if which == "update" else sparse(OLD, [(0, 0x800)], more=edits))
+    for (node, word), value in entries.items():
+        at = len(data) // 0x200 * 0x200 - 0x4000 * node + 8 * word
+        for index, byte in enumerate(value.to_bytes(8, "little")):
+            data[at + index] ^= byte  # As AES-CTR leaves it in the clear.
+    found = opened(bytes(data), opened(plain_nca(OLD))).section("@1")
+    for read in (found.decrypted, found.image, lambda: found.image(check=True), lambda: found.in_parts()[0]):
+        try:
+            storage = read()
+            storage[:0x100], storage[max(storage.size - 0x100, 0) :]
+        except OboromiFsError:
+            pass
+
+
 @pytest.mark.parametrize("base", ["absolute", "section"])
 @pytest.mark.parametrize("kind", [HashType.NONE, HashType.INTEGRITY, HashType.SHA3])
 def test_where_xts_sectors_count_from_is_found_out(base: Literal["absolute", "section"], kind: int) -> None:

@@ -16,6 +16,7 @@ from oboromi_formats.bucket_tree import COMPRESSED_ENTRY, CTR_EX_ENTRY, INDIRECT
 from oboromi_fs import CorruptError, MemoryStorage, UnsupportedError
 from oboromi_fs._decode import dtype
 from oboromi_fs.base import StorageBase
+from oboromi_fs.executables import _lz4
 from oboromi_fs.storage.buckets import build_buckets, geometry, read_buckets, tree_header
 from oboromi_fs.storage.composed import ZeroStorage
 from oboromi_fs.storage.compressed import CompressedStorage
@@ -422,3 +423,26 @@ def test_a_block_that_does_not_decompress_is_told() -> None:
     storage = CompressedStorage(MemoryStorage(bytes(8)), tree(COMPRESSED_ENTRY, [(0, 2, 3, 0, 0, 4)], 9), reverse, what="tree")
     with pytest.raises(CorruptError, match="tree of memory at 0x2: block 0: does not end"):
         storage[:1]
+
+
+@pytest.mark.parametrize(
+    ("packed", "length", "problem"),
+    [
+        (_lz4.compress(b"a" * 1000), 1 << 20, "cannot decompress to 0x100000"),
+        (_lz4.compress(b"a" * 5000), 1 << 20, "do not decompress to 0x100000|cannot decompress to 0x100000"),
+        (_lz4.compress(b"a" * 0x10000), 1000, "do not decompress to 0x3e8"),
+        (b"\xf0" + b"\xff" * 0x1100, 0x8000, "do not decompress to 0x8000"),
+        (b"", 10, "cannot decompress to 0xa"),
+    ],
+)
+def test_lz4_that_lies_about_its_size_is_told_and_costs_no_more_than_a_block(packed: bytes, length: int, problem: str) -> None:
+    buckets = tree(COMPRESSED_ENTRY, [(0, 0, 3, 0, 0, len(packed))], length)
+    storage = CompressedStorage(MemoryStorage(packed), buckets, _lz4.decompress, what="tree")
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptError, match=problem):
+            storage[:1]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20

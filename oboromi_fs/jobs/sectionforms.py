@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from oboromi_fs._decode import source_name
 from oboromi_fs.builders.nca import compress_image, patch_section
 from oboromi_fs.errors import FormatError
 from oboromi_fs.opening.basis import Wanted, base_of
@@ -55,12 +56,15 @@ def patched_romfs(
         generation: Of the patch's encryption: it grows with the versions of a title.
 
     Raises:
-        FormatError: There is no RomFS, or it is not to be encrypted.
+        FormatError: There is no RomFS, it is not to be encrypted, or that of the base is sparse.
     """
     slot, section = _romfs(layout, images)
     found = base.sections.get(slot)
     if found is None:
-        raise FormatError("has no RomFS to make a patch of", what="base", source=str(getattr(base.raw, "name", "")))
+        raise FormatError("has no RomFS to make a patch of", what="base", source=source_name(base.raw))
+    if found.is_sparse:
+        problem = "is sparse: what was taken out of it cannot be compared; give the whole title"
+        raise FormatError(problem, what="base", source=source_name(base.raw))
     section = replace(section, header=replace(section.header, generation=generation))
     patch = patch_section(found.decrypted(), section, images[_NAME])
     return _replaced(layout, slot, patch.layout), {**images, _NAME: patch.body}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oboromi_formats.bucket_tree import INDIRECT_ENTRY
 from oboromi_formats.nca import FS_HEADER, MEDIA_UNIT, NCA_HEADER, NCA_HEADERS_SIZE, Encryption, SparseInfo
 from oboromi_fs._decode import dtype, encode
+from oboromi_fs.backends.nca.runs import crypt_runs
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.errors import FormatError, UnsupportedError
 from oboromi_fs.storage.buckets import build_buckets
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["taken_from_base", "thin_nca"]
 
 _UNIT = 0x10
+_MOST = 0xFFFF
+"""The last generation; 0 says that a section is not sparse."""
 
 
 def taken_from_base(update: Nca, section: str | int) -> list[tuple[int, int]]:
@@ -58,7 +61,11 @@ def thin_nca(nca: Nca, section: str | int, keep: Iterable[tuple[int, int]], *, g
     Raises:
         UnsupportedError: The section is not encrypted with AES-CTR, or others follow it in the file.
         MissingKeyError: A key is absent.
+        ValueError: There is no such generation.
     """
+    if not 0 < generation <= _MOST:
+        message = f"a generation is 1 to {_MOST:#x}, and not {generation}"
+        raise ValueError(message)
     found = nca.section(section)
     header = found.header
     if header.encryption != Encryption.AES_CTR or found.is_patch or found.is_sparse:
@@ -70,7 +77,7 @@ def thin_nca(nca: Nca, section: str | int, keep: Iterable[tuple[int, int]], *, g
     import numpy as np
 
     tree_header, table = build_buckets(np.array(rows, dtype(INDIRECT_ENTRY)), found.size, INDIRECT_ENTRY)
-    key = nca.content_keys()[0][0]
+    key = next(run.key for run in crypt_runs(nca) if run.start == found.start)
     encrypted = bytearray(table)
     upper = header.secure_value.to_bytes(4, "big") + (generation << 16).to_bytes(4, "big")
     ctr_crypt(key, upper, found.start + data.size, table, encrypted)

@@ -30,6 +30,7 @@ _STORED, _ZEROS, _LZ4 = 0, 1, 3
 _ALIGNMENT = 0x10
 _MOST = 0x10000
 """Bytes of a block that the official reader takes, at most."""
+_NOTHING = bytes(_MOST)
 _AHEAD = 8
 """Blocks for each thread that may wait to be written."""
 
@@ -92,7 +93,7 @@ def _blocks(image: Storage, block_size: int, workers: int) -> Iterator[tuple[int
 
     def block(start: int) -> tuple[int, bytes | memoryview, int]:
         data = image[start : start + block_size]
-        if not any(data[:64]) and not any(data):
+        if data[0] == 0 and data.tobytes() == _NOTHING[: len(data)]:
             return _ZEROS, b"", len(data)
         packed = _lz4.compress(data)
         return (_LZ4, packed, len(data)) if len(packed) < len(data) else (_STORED, data, len(data))
