@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Issue, Package
     from oboromi_fs.titles.grouping import AddOn, Chosen, Family, choose, families
+    from oboromi_fs.titles.opening import open_title
     from oboromi_fs.titles.places import Place, find_places
     from oboromi_fs.titles.program import LoadedModule, LoadedProgram, LoadedSegment, MainThread, load_program
     from oboromi_fs.titles.scanning import look_into, scan
-    from oboromi_fs.titles.title import Title, open_title
+    from oboromi_fs.titles.title import Title
 
 __all__ = [
     "AddOn",
@@ -59,7 +60,7 @@ _HOMES = {
     "find_places": "places",
     "load_program": "program",
     "look_into": "scanning",
-    "open_title": "title",
+    "open_title": "opening",
     "scan": "scanning",
 }
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.base import SubFs
-from oboromi_fs.errors import FormatError, MissingBaseError, MissingKeyError, OboromiFsError
+from oboromi_fs.errors import ClosedError, FormatError, MissingBaseError, MissingKeyError, OboromiFsError
 from oboromi_fs.opening import locate
 from oboromi_fs.paths import join
 from oboromi_fs.titles.found import Issue
@@ -114,6 +115,8 @@ class Contents:
         self.opener = opener
         self.issues: list[Issue] = []
         self._places: dict[str, Location] = {}
+        self._lock = Lock()
+        self._closed = False
         self._tickets: dict[bytes, list[tuple[str, FoundTicket]]] = {}
         for package in packages:
             for ticket in sorted(package.tickets, key=lambda each: each.personalised):
@@ -127,14 +130,21 @@ class Contents:
             content: The content, which must be there.
             base: The same content of the base, if this is an update's.
         """
-        where = _below(meta.package, content.path or "")
         try:
-            return self._body(meta, content, where, base)
+            return self.open(meta, content, base)
         except (OboromiFsError, OSError) as wrong:
+            where = _below(meta.package, content.path or "")
             self.issues.append(Issue("key" if isinstance(wrong, MissingKeyError) else "damaged", where, str(wrong), meta.title_id))
             return None
 
-    def _body(self, meta: FoundMeta, content: FoundContent, where: str, base: Body | None) -> Body:
+    def open(self, meta: FoundMeta, content: FoundContent, base: Body | None = None) -> Body:
+        """Open a content, as :meth:`body` does.
+
+        Raises:
+            ClosedError: :meth:`close` has been called.
+            FormatError, MissingKeyError, OSError: It cannot be opened.
+        """
+        where = _below(meta.package, content.path or "")
         place = self._place(meta.package)
         path = _below(place.path, content.path or "")
         if place.fs.metadata(path).kind == "directory":
@@ -204,10 +214,13 @@ class Contents:
         return NcaBody(nca, self.opener, where, without)
 
     def _place(self, package: str) -> Location:
-        found = self._places.get(package)
-        if found is None:
-            found = self._places[package] = locate(package, opener=self.opener)
-        return found
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the title is closed")
+            found = self._places.get(package)
+            if found is None:
+                found = self._places[package] = locate(package, opener=self.opener)
+            return found
 
     def _lookup(self, place: Location, path: str) -> Callable[[bytes], Ticket | None]:
         """A lookup of tickets in the NCA's own package first, then in the others."""
@@ -224,9 +237,11 @@ class Contents:
         return next((ticket for ticket in found if ticket is not None), None)
 
     def close(self) -> None:
-        """Close the packages."""
-        while self._places:
-            self._places.popitem()[1].fs.close()
+        """Close the packages; nothing is opened any more."""
+        with self._lock:
+            self._closed = True
+            while self._places:
+                self._places.popitem()[1].fs.close()
 
 
 def _below(place: str, path: str) -> str:

@@ -10,7 +10,7 @@ from oboromi_fs.errors import FormatError
 from oboromi_fs.titles.found import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from oboromi_fs.titles.found import FoundMeta, IssueKind, Package
 
@@ -137,7 +137,8 @@ def choose(family: Family, version: int | None = None) -> Chosen:
     """
     issues: list[Issue] = []
     base = _best(family.bases, issues, "two-bases")
-    updates = {each: _best([meta for meta in family.updates if meta.version == each], issues, "double") for each in _versions(family)}
+    by_version = _grouped(family.updates, lambda meta: meta.version)
+    updates = {each: _best(by_version[each], issues, "double") for each in sorted(by_version)}
     update = updates[max(updates)] if updates else None
     versions = tuple(sorted({*updates, *([base.version] if base is not None else [])}))
     if version is not None:
@@ -161,15 +162,22 @@ def choose(family: Family, version: int | None = None) -> Chosen:
     return Chosen(family.application_id, base, update, addons, tuple(issues), versions)
 
 
-def _versions(family: Family) -> list[int]:
-    return sorted({meta.version for meta in family.updates})
+def _grouped(metas: Iterable[FoundMeta], key: Callable[[FoundMeta], int | None]) -> dict[int, list[FoundMeta]]:
+    found: dict[int, list[FoundMeta]] = {}
+    for meta in metas:
+        number = key(meta)
+        if number is not None:
+            found.setdefault(number, []).append(meta)
+    return found
 
 
 def _addons(family: Family, issues: list[Issue]) -> tuple[AddOn, ...]:
     addons: list[AddOn] = []
-    for title in sorted({meta.title_id for meta in family.addons}):
-        newest = _newest([meta for meta in family.addons if meta.title_id == title], issues)
-        update = _newest([meta for meta in family.data_updates if meta.data_id == title], issues)
+    by_title = _grouped(family.addons, lambda meta: meta.title_id)
+    updates = _grouped(family.data_updates, lambda meta: meta.data_id)
+    for title in sorted(by_title):
+        newest = _newest(by_title[title], issues)
+        update = _newest(updates.get(title, []), issues)
         if newest is not None:
             addons.append(AddOn(newest, update))
     known = {addon.meta.title_id for addon in addons}

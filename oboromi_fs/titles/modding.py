@@ -58,6 +58,10 @@ class Mods:
         self._profile = profile_of(profile)
         self._titles = [set(self._profile.titles(root.fs)) for root in roots]
 
+    def has(self, title_id: int) -> bool:
+        """Whether there is a folder of mods of a title."""
+        return any(title_id in titles for titles in self._titles)
+
     def over(self, game: Game, title_id: int, *, always: bool) -> tuple[Loadout | None, bool]:
         """Lay the mods for a title over it; None where there are none. Also return whether any has a part in its RomFS.
 

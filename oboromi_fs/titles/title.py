@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from oboromi_formats.cnmt import RecordType
-from oboromi_fs.backends.host import HostFs
 from oboromi_fs.base import FileSystemBase, SubFs
 from oboromi_fs.errors import EntryNotFoundError, FormatError, OboromiFsError
 from oboromi_fs.mods.game import Game
-from oboromi_fs.mods.titleids import base_id
-from oboromi_fs.opening import Opener
 from oboromi_fs.overlay import Layer, UnionFs
 from oboromi_fs.paths import join, normalise
 from oboromi_fs.titles.bodies import Contents, first_tree
-from oboromi_fs.titles.found import Issue
-from oboromi_fs.titles.grouping import choose, families, family_of, ticket_issues
-from oboromi_fs.titles.modding import MODDED, ModRoot, Mods, mod_roots, moved, replace_layer
-from oboromi_fs.titles.places import find_places
-from oboromi_fs.titles.scanning import look_into
+from oboromi_fs.titles.lazy import FoldersFs, LazyFs
+from oboromi_fs.titles.modding import MODDED, ModRoot, Mods, moved, replace_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,17 +22,20 @@ if TYPE_CHECKING:
     from oboromi_fs.metadata.nacp import Nacp
     from oboromi_fs.mods.loadout import Loadout
     from oboromi_fs.mods.values import Notice
-    from oboromi_fs.opening import KeysType
     from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
     from oboromi_fs.titles.bodies import Body
-    from oboromi_fs.titles.found import FoundMeta
+    from oboromi_fs.titles.found import FoundMeta, Issue
     from oboromi_fs.titles.grouping import Chosen
     from oboromi_fs.titles.program import LoadedProgram
 
-__all__ = ["Title", "open_title"]
+__all__ = ["Title"]
 
 _WHOLE = {RecordType.CONTROL: "control", RecordType.HTML_DOCUMENT: "manual", RecordType.LEGAL_INFORMATION: "legal"}
 """Contents that are one tree each, and where that is."""
+
+_OPENED_AT_ONCE = 64
+"""Add-on content that is opened with the title, so that what is wrong with it is among the issues. More, as songs and costumes can be,
+would take a file handle each, and a layer that is asked for every path: it is opened when it is looked into."""
 
 
 class Title(FileSystemBase):
@@ -84,6 +81,7 @@ class Title(FileSystemBase):
         self._layers: list[Layer] = []
         self._images: dict[int, Body] = {}
         self._modded: set[int] = set()
+        self._several: dict[str, FileSystem] = {}
         bodies = self._bodies()
         self.programs = tuple(sorted({index for kind, index in bodies if kind == RecordType.PROGRAM}))
         self._indices = sorted({index for _, index in bodies})
@@ -152,7 +150,15 @@ class Title(FileSystemBase):
         ]
 
     def _add_addons(self, chosen: Chosen) -> Iterator[int]:
-        for meta, update in chosen.addons:
+        several: dict[str, FileSystem] = {}
+        for number, (meta, update) in enumerate(chosen.addons):
+            title = meta.title_id
+            at = f"addons/{title:016x}"
+            if number >= _OPENED_AT_ONCE and not self._mods.has(title):
+                if any(True for each in filter(None, (meta, update)) for _ in each.of_type(RecordType.DATA)):
+                    several[f"{title:016x}"] = LazyFs(partial(self._addon, meta, update), "RomFS")
+                    yield title
+                continue
             tree: FileSystem | None = None
             below: Body | None = None
             for each in filter(None, (meta, update)):
@@ -162,8 +168,6 @@ class Title(FileSystemBase):
                     tree, below = first_tree(body), body
             if tree is None or below is None:
                 continue
-            title = meta.title_id
-            at = f"addons/{title:016x}"
             loadout, _ = self._mods.over(Game(romfs=tree, where={"romfs": below.where}), title, always=False)
             if loadout is None:
                 self._layers.append(Layer(tree, at, "archive", at=at, markers=False, path=below.where))
@@ -172,6 +176,25 @@ class Title(FileSystemBase):
                 layers = [layer for layer in loadout.union.layers if layer.at.partition("/")[0] == "romfs"]
                 self._layers += [replace_layer(layer, f"{at}: {layer.name}", at + layer.at.removeprefix("romfs")) for layer in layers]
             yield title
+        if several:
+            self._several = several
+            self._layers.append(Layer(FoldersFs(several), "addons", "archive", at="addons", markers=False))
+
+    def _addon(self, meta: FoundMeta, update: FoundMeta | None) -> FileSystem:
+        """Open add-on content, an update over it.
+
+        Raises:
+            FormatError, MissingKeyError, OSError: It cannot be opened.
+        """
+        body: Body | None = None
+        for each in filter(None, (meta, update)):
+            content = next(each.of_type(RecordType.DATA), None)
+            if content is not None:
+                body = self._contents.open(each, content, body)
+        tree = first_tree(body) if body is not None else None
+        if tree is None:
+            raise FormatError(f"{meta.label} holds no file system", what="content", source=meta.where)
+        return tree
 
     def faults(self, path: PathType = "") -> dict[str, OboromiFsError | OSError]:
         """Open every part at or below a path, and tell which cannot be opened: its key is absent, or it is damaged.
@@ -189,6 +212,11 @@ class Title(FileSystemBase):
                     layer.fs.read_dir("")
                 except (OboromiFsError, OSError) as wrong:
                     found[layer.name] = wrong
+        for name, fs in self._several.items() if top in ("", "addons") else ():
+            try:
+                fs.read_dir("")
+            except (OboromiFsError, OSError) as wrong:
+                found[f"addons/{name}"] = wrong
         return found
 
     # What it is
@@ -291,86 +319,3 @@ class Title(FileSystemBase):
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
         """Yield every file below a directory as a run of a storage."""
         return self.union.extents(path)
-
-
-def open_title(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    *,
-    keys: KeysType = None,
-    title_id: int | None = None,
-    version: int | None = None,
-    mods: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
-    profile: str | None = None,
-    opener: Opener | None = None,
-) -> Title:
-    """Open a title from any mix of files and folders: packages, cards, loose NCAs, extracted folders, and mods.
-
-    What belongs to it is told by content metas. Of everything the newest is taken; what contradicts is told in the title's issues.
-
-    Args:
-        paths: Files and folders; folders are searched to the bottom.
-        keys: Anything :meth:`~oboromi_fs.keys.KeySet.of` takes.
-        title_id: Which title, where there are several: its id, or that of its update or add-on content.
-        version: Of the update to take; that of the base for none.
-        mods: Folders that mods are kept in, the weakest first, or one. None looks for folders of the title's id where tools keep mods, in
-            those of ``paths`` that are folders.
-        profile: Which tool's rules mods are found and layered by, see :mod:`oboromi_fs.mods`; ``plain`` by default.
-        opener: Use this one, and its keys, to open containers.
-
-    Raises:
-        EntryNotFoundError: A path that does not exist.
-        FormatError: There is no title, or several and nobody says which; or not that version; or no such profile.
-        MissingKeyError: Nothing can be told without a key that is absent.
-
-    Example:
-        >>> title = open_title("testdata/nsp/std_g1.nsp", keys="testdata/keys/prod.keys")
-        >>> title, title.read_bytes("romfs/hello.txt"), [entry.name for entry in title.read_dir()]
-        (<Title 0100abcdef000000 v65536>, b'hello\\n', ['control', 'exefs', 'legal', 'logo', 'manual', 'romfs'])
-    """
-    given = _listed(paths)
-    opening = opener if opener is not None else Opener(keys)
-    unlisted: list[Issue] = []
-    places = find_places(given, told=lambda folder, wrong: unlisted.append(Issue("damaged", folder, f"cannot be listed: {wrong}")))
-    packages = [look_into(place, opening) for place in places]
-    found = families(meta for package in packages for meta in package.metas if not meta.is_system)
-    told = unlisted + [issue for package in packages for issue in package.issues]
-    if not found:
-        _nothing(told, opening, given)
-    family = family_of(found, title_id, ", ".join(given))
-    issues = [issue for issue in told if issue.title_id is None or base_id(issue.title_id) == base_id(family.application_id)]
-    issues += ticket_issues(packages)
-    chosen = choose(family, version)
-    for other in found.values():
-        if other is not family and title_id is None:
-            every = (*other.bases, *other.updates, *other.addons, *other.data_updates, *other.others)
-            text = f"belongs to another title than {family.application_id:016x}"
-            issues += [Issue("other-title", meta.where, f"{meta.label} {text}", meta.title_id) for meta in every]
-    games = frozenset(os.path.realpath(package.path) for package in packages if package.form == "extracted")
-    if mods is not None:
-        roots = [ModRoot(HostFs(path), path, named=True) for path in _listed(mods)]
-    else:
-        roots = mod_roots(given, chosen.application_id, profile or "plain", games)
-    contents = Contents(opening, packages)
-    try:
-        return Title(chosen, contents, mods=roots, profile=profile or "plain", issues=issues)
-    except BaseException:
-        contents.close()
-        raise
-
-
-def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
-    if isinstance(paths, str | os.PathLike):
-        return [os.fspath(paths)]
-    return [os.fspath(path) for path in paths]
-
-
-def _nothing(issues: Sequence[Issue], opener: Opener, paths: Sequence[str]) -> None:
-    """Say why there is no title.
-
-    Raises:
-        FormatError, MissingKeyError: Always.
-    """
-    if any(issue.kind == "key" for issue in issues):
-        opener.keys.header_key()
-    first = f"; {issues[0]}" if issues else ""
-    raise FormatError(f"there is no title in it{first}", what="title", source=", ".join(paths))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oboromi_formats.cnmt import MetaType
-from oboromi_fs import FormatError
+from oboromi_fs import ClosedError, FormatError
 from oboromi_fs.testing import check_filesystem
 from oboromi_fs.titles import open_title
 from tests.building import KEYS
@@ -108,3 +108,35 @@ def test_updates_of_add_on_content(tmp_path: Path) -> None:
 def test_a_title_with_mods_is_a_file_system(tmp_path: Path) -> None:
     with open_title(forging.pile(tmp_path), keys=KEYS) as title:
         check_filesystem(title)
+
+
+def test_much_add_on_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than is opened with the title is opened when it is looked into, is listed and read alike, and mods and updates reach it."""
+    monkeypatch.setattr("oboromi_fs.titles.title._OPENED_AT_ONCE", 2)
+    ids = [ID + 0x1001 + number for number in range(6)]
+    contents = {title: {"f": f"{title:x}".encode(), "g": b"g"} for title in ids}
+    files = {f"{title:x}.nsp": forging.nsp(forging.addon_of(title, each)) for title, each in contents.items()}
+    base = forging.Made("data", ids[4], {"romfs": forging.romfs(contents[ids[4]])})
+    contents[ids[4]] = {"f": b"updated", "h": b"h"}
+    patch = forging.Made("data", ids[4], {"romfs": forging.romfs(contents[ids[4]])}, base)
+    update = forging.with_meta(ids[4] + 0x800, MetaType.DATA_PATCH, [patch], version=1, data_id=ids[4], application_id=ID)
+    contents[ids[5]]["f"] = b"modded"
+    forging.put(tmp_path, {**files, "b.nsp": forging.nsp(forging.base_title()), "u.nsp": forging.nsp(update)})
+    forging.put(tmp_path, {f"contents/{ids[5]:016x}/romfs/f": b"modded"})
+    with open_title(tmp_path, keys=KEYS) as title:
+        assert (title.addons, title.issues, title.faults()) == (tuple(ids), (), {})
+        found = {path: title.read_bytes(f"addons/{path}") for path, entry in title.walk("addons") if entry.kind == "file"}
+        assert found == {f"{title:016x}/{name}": data for title, each in contents.items() for name, data in each.items()}
+        assert [entry.name for entry in title.read_dir("addons")] == [f"{each:016x}" for each in ids]
+        check_filesystem(title)
+    image = bytearray(files[f"{ids[3]:x}.nsp"])
+    image[0x200:] = bytes(len(image) - 0x200)
+    with open_title(tmp_path, keys=KEYS) as title:
+        forging.put(tmp_path, {f"{ids[3]:x}.nsp": bytes(image)})
+        assert list(title.faults()) == [f"addons/{ids[3]:016x}"]
+        with pytest.raises(FormatError):
+            title.read_dir(f"addons/{ids[3]:016x}")
+        assert title.read_bytes(f"addons/{ids[2]:016x}/g") == b"g"
+        late = title.union
+    with pytest.raises(ClosedError):
+        late.read_bytes(f"addons/{ids[4]:016x}/f")

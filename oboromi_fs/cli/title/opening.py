@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError
@@ -44,6 +45,7 @@ def open_given(session: Session, options: argparse.Namespace, *, check: bool = F
     """
     from oboromi_fs.titles import open_title
 
+    _allow_many_files()
     if not options.sources:
         raise UsageError("no files: give each file or folder that the title lies in with -f PATH")
     if options.no_mods and options.mods:
@@ -68,6 +70,17 @@ def open_given(session: Session, options: argparse.Namespace, *, check: bool = F
         raise
     session.keep(title)
     return title
+
+
+def _allow_many_files() -> None:
+    """Let this process have as many files open as it may: a title can lie in hundreds, and 1,024 is a usual limit to begin with."""
+    try:
+        import resource
+    except ImportError:  # No such limit on Windows.
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def tell(session: Session, title: Title) -> None:
