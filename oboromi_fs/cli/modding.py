@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, get_args
 from oboromi_fs.cli.cheats import cheat_branches, compared, documented, with_cheats
 from oboromi_fs.cli.console import printable
 from oboromi_fs.cli.drawing import Branch, draw
-from oboromi_fs.cli.failures import DONE, NO
-from oboromi_fs.cli.overlay.loading import title_of
+from oboromi_fs.cli.failures import DONE, NO, UsageError
+from oboromi_fs.cli.overlay.loading import UPDATE_ALONE, no_base, title_of
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
+from oboromi_fs.errors import MissingBaseError
 from oboromi_fs.jobs.modroot import open_root, wrong_level
 from oboromi_fs.mods.holding import unholdable
 from oboromi_fs.mods.names import listed
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
     from oboromi_fs.cli.cheats import Builds, Cheats
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.jobs.modgame import OpenedGame
     from oboromi_fs.jobs.modroot import ModRoot
     from oboromi_fs.mods.cheatfiles import CheatFile
-    from oboromi_fs.mods.game import Game
     from oboromi_fs.mods.surveying import Row, Surveyed
     from oboromi_fs.mods.values import Installed, Notice, ProfileName
 
@@ -58,6 +59,7 @@ def mods_arguments(parser: argparse.ArgumentParser) -> None:
     add("--title", metavar="ID", help="the one title to look at, 16 hexadecimal digits")
     add("--profile", dest="profiles", action="append", default=[], choices=PROFILES, help="whose eyes to look with (may be repeated)")
     add("--compare", action="store_true", help="a table of all tools: what each loads, and why not")
+    add("--update", metavar="PATH", help="with --base: the game's update, which mods are laid over then")
     add(
         "--disable",
         action="append",
@@ -75,9 +77,9 @@ def run_mods(session: Session, options: argparse.Namespace) -> int:
     for fs in root.opened:
         session.keep(fs)
     title = said if said is not None else root.title_id
-    game = _opened(session)
-    if title is None and game is not None and game[1] in _titles(root):
-        title = game[1]
+    game = _opened(session, options.update, title)
+    if title is None and game is not None and game.title_id in _titles(root):
+        title = game.title_id
     profiles = tuple(options.profiles) or (PROFILES if options.compare else ())
     surveyed = survey(root.fs, profiles, title_id=title, disabled=options.disable)
     builds: Builds = {}
@@ -121,21 +123,26 @@ def _remark(
             console.note(f"this is one mod of {name.lower()}, looked at alone; {around} shows it among the others")
 
 
-def _opened(session: Session) -> tuple[Game, int | None] | None:
-    """The game, and the title that it is, if that is known; None where none is given."""
+def _opened(session: Session, update: str | None, title: int | None) -> OpenedGame | None:
+    """The game; None where none is given."""
     if session.base is None:
+        if update is not None:
+            raise UsageError(UPDATE_ALONE)
         return None
-    from oboromi_fs.jobs.modstack import open_game, title_of_game
+    from oboromi_fs.jobs.modgame import open_game
 
-    game, opened = open_game(session.base, session.opener())
-    for fs in opened:
+    try:
+        opened = open_game(session.base, session.opener(), update, title_id=title)
+    except MissingBaseError as error:
+        raise no_base(session, error) from None
+    for fs in opened.opened:
         session.keep(fs)
-    return game, title_of_game(session.base, session.opener(), game)
+    for text in opened.warnings:
+        session.console.warn(text)
+    return opened
 
 
-def _laid(
-    session: Session, root: ModRoot, found: Sequence[Surveyed], opened: tuple[Game, int | None] | None, builds: Builds
-) -> list[Surveyed]:
+def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed], opened: OpenedGame | None, builds: Builds) -> list[Surveyed]:
     """What was found, with what shows when mods are laid over the game; and the builds that are loaded."""
     known: dict[str, list[tuple[str, str]]] = {}
     found = [each._replace(found={name: _held(root, one, known) for name, one in each.found.items()}) for each in found]
@@ -146,7 +153,7 @@ def _laid(
     from oboromi_fs.mods.lettercase import other_case
     from oboromi_fs.mods.loadout import load
 
-    game, game_title = opened
+    game, game_title = opened.game, opened.title_id
     laid: list[Surveyed] = []
     for surveyed in found:
         made: dict[ProfileName, Installed] = {}

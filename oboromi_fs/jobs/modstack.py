@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oboromi_fs.backends.romfs import RomFs
-from oboromi_fs.errors import EntryNotFoundError, FormatError, NotADirectoryEntryError, OboromiFsError
+from oboromi_fs.errors import EntryNotFoundError, FormatError
+from oboromi_fs.jobs.modgame import open_game
 from oboromi_fs.jobs.modroot import open_root, wrong_level
 from oboromi_fs.jobs.stack import Stack
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec
@@ -19,23 +18,16 @@ from oboromi_fs.mods.profiles import profile as profile_of
 from oboromi_fs.mods.surveying import home_of
 from oboromi_fs.mods.switching import unknown_text
 from oboromi_fs.mods.titleids import base_id, title_id_of
-from oboromi_fs.opening import locate
-from oboromi_fs.opening.location import open_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from oboromi_fs.base import FileSystemBase
     from oboromi_fs.jobs.modroot import ModRoot
     from oboromi_fs.mods.profiles import Profile
-    from oboromi_fs.opening import NestedFs, Opener
-    from oboromi_fs.protocols import FileSystem, Storage
+    from oboromi_fs.opening import Opener
 
-__all__ = ["ModStack", "SeveralTitlesError", "choose_title", "open_game", "open_mods", "other_title", "title_of_game"]
-
-_PARTS = ("romfs", "exefs", "manual")
-_PROGRAMS = ("", "@program", "@data", "@publicdata")
-"""Where in what a path names the contents may be: itself, or an NCA of a package."""
-_UPDATE = 0x800
+__all__ = ["ModStack", "SeveralTitlesError", "choose_title", "open_mods", "other_title"]
 
 
 class SeveralTitlesError(FormatError):
@@ -54,7 +46,7 @@ class ModStack(Stack):
     """
 
     loadout: Loadout | None = None
-    opened: list[NestedFs] = field(default_factory=list)
+    opened: list[FileSystemBase] = field(default_factory=list)
     root: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -63,106 +55,6 @@ class ModStack(Stack):
         self.union.close()
         for fs in self.opened:
             fs.close()
-
-
-def open_game(path: str, opener: Opener) -> tuple[Game, list[NestedFs]]:
-    """Open a title's own contents.
-
-    Args:
-        path: A package, an NCA, a RomFS image, a folder with ``romfs`` or ``exefs`` in it, or a folder that is a RomFS itself; on the host
-            or inside containers.
-        opener: What opens containers.
-
-    Returns:
-        The contents, and what must be closed after use.
-
-    Raises:
-        EntryNotFoundError: No such path.
-        FormatError: There is no title in it, or it is damaged.
-        MissingKeyError: A key is absent.
-    """
-    opened: list[NestedFs] = []
-    try:
-        for inner in _PROGRAMS:
-            where = {part: "/".join(filter(None, (path.rstrip("/") or "/", inner, part))) for part in _PARTS}
-            if inner:
-                where["manual"] = os.path.join(path, "@manual", "romfs")
-            found = {part: _folder(where[part], opener, opened) for part in ("romfs", "exefs")}
-            if found["romfs"] is not None or found["exefs"] is not None:
-                manual = _folder(where["manual"], opener, opened)
-                return Game(found["romfs"], found["exefs"], manual, _image(found["romfs"]), where), opened
-        return _bare(path, opener, opened), opened
-    except BaseException:
-        for fs in opened:
-            fs.close()
-        raise
-
-
-def _bare(path: str, opener: Opener, opened: list[NestedFs]) -> Game:
-    """What is a RomFS itself: an image, or a folder."""
-    place = locate(path, opener=opener)  # Says what is wrong with the path, if anything is.
-    try:
-        whole = open_location(place)
-    except NotADirectoryEntryError:
-        raise FormatError("is no title, RomFS image or folder", source=path) from None
-    opened.append(whole)
-    fs = _underneath(whole)
-    if getattr(fs, "kind", "") not in ("Host", "RomFS", "ZIP", "Memory"):
-        raise FormatError("holds no program and no data: give a package, an NCA, a RomFS image or a folder", source=path)
-    return Game(fs, image=_image(whole), where={"romfs": path})
-
-
-def _folder(path: str, opener: Opener, opened: list[NestedFs]) -> FileSystem | None:
-    """A tree of a title; None where there is none."""
-    try:
-        place = locate(path, opener=opener)
-    except (EntryNotFoundError, NotADirectoryEntryError):
-        return None
-    fs = open_location(place)
-    opened.append(fs)
-    return _underneath(fs)
-
-
-def _underneath(fs: FileSystem) -> FileSystem:
-    inner = getattr(fs, "fs", None)
-    return inner if inner is not None and getattr(fs, "nests", False) else fs
-
-
-def _image(fs: FileSystem | None) -> Storage | None:
-    """The RomFS image that a file system reads, if it is one."""
-    under = _underneath(fs) if fs is not None else None
-    return under.raw if isinstance(under, RomFs) else None
-
-
-def title_of_game(path: str, opener: Opener, game: Game) -> int | None:
-    """Return the id of the title that a path is of, as its NCA or its ``main.npdm`` has it; None where nothing says so.
-
-    Args:
-        path: What :func:`open_game` opened.
-        opener: What opens containers.
-        game: What it opened.
-    """
-    from oboromi_fs.backends.nca import Nca
-
-    for inner in _PROGRAMS:
-        opened: list[NestedFs] = []
-        try:
-            nca = _folder("/".join(filter(None, (path.rstrip("/") or "/", inner))), opener, opened)
-            if isinstance(nca, Nca):
-                return int(nca.header.program_id) & ~_UPDATE
-        except (OboromiFsError, OSError):  # Whoever uses it will say so.
-            continue
-        finally:
-            for fs in opened:
-                fs.close()
-    if game.exefs is None:
-        return None
-    from oboromi_fs.metadata import Npdm
-
-    try:
-        return Npdm.read(game.exefs.storage("main.npdm")).aci0.program_id
-    except (OboromiFsError, OSError):
-        return None
 
 
 def choose_title(profile: Profile, root: ModRoot, game_title: int | None = None) -> int:
@@ -206,6 +98,7 @@ def open_mods(
     opener: Callable[[], Opener],
     *,
     disabled: Collection[str] = (),
+    update: str | None = None,
 ) -> ModStack:
     """Lay the mods that a tool finds over a title.
 
@@ -214,8 +107,9 @@ def open_mods(
         root: The folder where mods are kept, see :func:`open_root`.
         title_id: Whose mods; None for those that :func:`choose_title` chooses.
         game: Path of the title itself; None for the mods alone.
-        opener: Gives what opens containers, called when the game is opened.
+        opener: Gives what opens containers, called when the game is opened. For an update, one that has the game as its base.
         disabled: What is switched off, as :func:`oboromi_fs.mods.profile` takes it.
+        update: Path of the title's update, over which mods are laid then.
 
     Raises:
         SeveralTitlesError: Nobody says which title.
@@ -231,16 +125,16 @@ def open_mods(
         if _finds(profile, nearer):
             folder, nearer = nearer, folder
             warnings.append(f"{name} does not look in {root}: this is as if what is in it lay in {home_of(profile.name)}")
-        for fs in nearer.opened:
-            fs.close()
-    opened = list(folder.opened)
+        for archive in nearer.opened:
+            archive.close()
+    opened: list[FileSystemBase] = list(folder.opened)
     try:
         contents = Game()
         game_title = None
         if game is not None:
-            contents, more = open_game(game, opener())
+            contents, game_title, more, told = open_game(game, opener(), update, title_id=said if said is not None else folder.title_id)
             opened += more
-            game_title = title_of_game(game, opener(), contents)
+            warnings += told
         chosen = said if said is not None else choose_title(profile, folder, game_title)
         installed = profile.installed(folder.fs, chosen)
         loadout = load(folder.fs, installed, contents, path=folder.path)

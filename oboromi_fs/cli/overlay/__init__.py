@@ -37,7 +37,7 @@ VERBS = {
 SEVERAL = ("diff", "extract", "find", "simulate")
 """Verbs that take any number of words."""
 
-VALUED = ("-l", "--layer", "-s", "--stack", "--case", "--profile", "--mods", "--title", "--disable")
+VALUED = ("-l", "--layer", "-s", "--stack", "--case", "--profile", "--mods", "--title", "--update", "--disable")
 """Options of all these verbs that are followed by a value."""
 
 EPILOG = """\

@@ -10,6 +10,7 @@ from oboromi_fs.cli.console import plural, size_text
 from oboromi_fs.cli.failures import DONE, UsageError
 from oboromi_fs.cli.overlay.places import check_output
 from oboromi_fs.cli.overlay.stacking import Overlay, open_overlay, stack_arguments
+from oboromi_fs.errors import MissingBaseError
 from oboromi_fs.jobs.modstack import SeveralTitlesError, open_mods
 from oboromi_fs.mods.titleids import parse_title_id
 from oboromi_fs.paths import normalise
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from oboromi_fs.cli.session import Session
     from oboromi_fs.mods.loadout import Loadout
 
-__all__ = ["exefs_arguments", "open_with_mods", "run_exefs", "title_of"]
+__all__ = ["UPDATE_ALONE", "exefs_arguments", "no_base", "open_with_mods", "run_exefs", "title_of"]
+
+UPDATE_ALONE = "--update is laid over the game: give that with --base"
 
 
 def title_of(text: str | None) -> int | None:
@@ -37,6 +40,14 @@ def title_of(text: str | None) -> int | None:
     return title
 
 
+def no_base(session: Session, error: MissingBaseError) -> UsageError:
+    """Return what to say where ``--base`` names no base; often it is the update itself."""
+    base = session.base or ""
+    if error.source == base or (error.source or "").startswith(f"{base}/"):
+        return UsageError(f"{base} is an update, which lies over a game: give the game with --base, and this with --update")
+    return UsageError(str(error))
+
+
 def open_with_mods(session: Session, options: argparse.Namespace) -> Overlay:
     """Open a game with the mods that a tool finds for it.
 
@@ -51,10 +62,22 @@ def open_with_mods(session: Session, options: argparse.Namespace) -> Overlay:
         raise UsageError("--profile openmw takes layers with -l or -s; --mods goes with atmosphere, yuzu, ryujinx or plain")
     if options.layers or options.stack is not None or options.case:
         raise UsageError("--mods brings the layers: -l, -s and --case do not go with it; the game is given with --base")
+    if options.update is not None and session.base is None:
+        raise UsageError(UPDATE_ALONE)
     try:
-        stack = open_mods(profile, options.mods, title_of(options.title), session.base, session.opener, disabled=options.disable)
+        stack = open_mods(
+            profile,
+            options.mods,
+            title_of(options.title),
+            session.base,
+            session.opener,
+            disabled=options.disable,
+            update=options.update,
+        )
     except SeveralTitlesError as error:
         raise UsageError(error.problem) from None
+    except MissingBaseError as error:
+        raise no_base(session, error) from None
     overlay = Overlay(session, stack.spec, stack)
     for fs in stack.opened:
         session.keep(fs)

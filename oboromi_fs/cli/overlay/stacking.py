@@ -53,6 +53,7 @@ def stack_arguments(parser: argparse.ArgumentParser) -> None:
         help="where a tool keeps mods: SD card, user folder, or further in; or a folder of mods. The game is --base",
     )
     add("--title", metavar="ID", help="with --mods: the title, 16 hexadecimal digits; not needed where there are mods for one alone")
+    add("--update", metavar="PATH", help="with --mods and --base: the game's update, which mods are laid over then")
     add("--disable", action="append", default=[], metavar="NAME", help="with --mods: leave a mod out (may be repeated)")
 
 
@@ -237,6 +238,6 @@ def open_overlay(session: Session, options: argparse.Namespace) -> Overlay:
         from oboromi_fs.cli.overlay.loading import open_with_mods
 
         return open_with_mods(session, options)
-    if options.title is not None or options.disable:
-        raise UsageError("--title and --disable are for mods that a tool finds: say where with --mods ROOT")
+    if options.title is not None or options.disable or options.update is not None:
+        raise UsageError("--title, --update and --disable are for mods that a tool finds: say where with --mods ROOT")
     return Overlay(session, spec_of(options))
