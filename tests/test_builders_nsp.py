@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oboromi_formats.cnmt import MetaType, RecordType
+from oboromi_fs._forge import certificate, npdm
 from oboromi_fs.backends.memory import MemoryFs
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.backends.nsp import NspArchive
@@ -97,7 +98,7 @@ def test_a_title_from_its_files(tmp_path: Path, title_keys: bool) -> None:
     """Everything through the public builders, read back by path and verified as a whole."""
     generation = 0x0B
     rights_id, title_key = rights_id_of(TITLE, generation), noise(16)
-    exefs = build_pfs0({"main": MemoryStorage(noise(0x20001)), "main.npdm": MemoryStorage(b"META" + bytes(0x7C))})
+    exefs = build_pfs0({"main": MemoryStorage(noise(0x20001)), "main.npdm": MemoryStorage(npdm(TITLE))})
     romfs = build_romfs(MemoryFs({"data/a.bin": noise(0x12345), "empty": b""}))
     control = build_romfs(MemoryFs({"control.nacp": bytes(0x4000), "icon_AmericanEnglish.dat": b"JPEG"}))
     crypto = {"rights_id": rights_id, "title_key": title_key} if title_keys else {}
@@ -148,7 +149,7 @@ TICKET = MemoryStorage(ticket_bytes(rights_id_of(TITLE, 3), bytes(16)))
 def test_written_in_place_is_what_is_built_one_by_one(tmp_path: Path, padding: Any) -> None:
     contents, meta = builders()
     seen: list[tuple[int, int]] = []
-    tickets = [(TICKET, MemoryStorage(b"cert"))]
+    tickets = [(TICKET, MemoryStorage(certificate()))]
     made = write_nsp(tmp_path / "a.nsp", contents, meta, tickets, padding=padding, progress=lambda *now: seen.append(now))
     one_by_one = [builder.build() for builder in contents]
     one_by_one.append(meta([built for built, _ in one_by_one]).build())

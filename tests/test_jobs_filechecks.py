@@ -326,3 +326,11 @@ def test_a_record_of_another_kind_than_its_nca(tmp_path: Path) -> None:
     path.write_bytes(pfs0({name: image, "a.cnmt.nca": about}))
     detail = "of 0100abcdef000000 v0 (Application): the record says Control, the NCA's header program"
     assert [row for row in rows(path, "CNMT record") if row[1] == "failed"] == [(name, "failed", detail)]
+
+
+def test_an_nca_that_no_content_meta_lists(tmp_path: Path) -> None:
+    cnmt = Cnmt.from_dict({"title_id": PROGRAM_ID, "type": "Application"})
+    image = program(b"m" * 99, npdm(PROGRAM_ID))
+    path = tmp_path / "game.nsp"
+    path.write_bytes(pfs0({nca_name(image): image, "a.cnmt.nca": meta({cnmt.file_name: cnmt.to_bytes()})}))
+    assert rows(path, "CNMT record") == [(nca_name(image), "note", "no content meta here lists it")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from oboromi_formats.nca import ContentType, FsType
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
-from oboromi_fs.errors import EntryNotFoundError, FormatError, MissingKeyError, NotThisFormatError, OboromiFsError
+from oboromi_fs.errors import EntryNotFoundError, FormatError, MissingBaseError, MissingKeyError, NotThisFormatError, OboromiFsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ def nca_contents(nca: Nca, languages: Sequence[int] = (), *, top: bool = False) 
         if kind == ContentType.META:
             found = meta_of(nca)
             return {"meta": metadata_facts(*found)} if found is not None else {}
-    except (MissingKeyError, EntryNotFoundError):  # What is missing is told with the keys, and by verify.
+    except (MissingKeyError, MissingBaseError, EntryNotFoundError):  # What is missing is told with keys and sections, and by verify.
         return {}
     except OboromiFsError as wrong:
         return {"problems": [str(wrong)]}

@@ -16,7 +16,7 @@ from oboromi_fs.paths import join
 from oboromi_fs.storage.ncz import is_ncz
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from oboromi_fs._extents import PartitionArchive
     from oboromi_fs.opening import Opener
@@ -61,6 +61,8 @@ class RecordChecks:
         steps: list[Step] = []
         members = {name: (label, archive) for label, archive in archives.items() for name in archive.members}
         seen: set[bytes] = set()
+        listed: set[str] = set()
+        unread = False
         for label, archive in archives.items():
             for name in archive.members:
                 if not name.lower().endswith((".cnmt.nca", ".cnmt.ncz")):
@@ -73,12 +75,16 @@ class RecordChecks:
                     meta = ContentMeta.of_nca(nca)
                 except OboromiFsError as wrong:
                     steps.append(now(failure(below, "CNMT", wrong)))
+                    unread = True
                     continue
+                listed |= {record.content_id.hex() for record in meta.records}
                 if meta.data in seen:  # Cards carry copies of one meta in several partitions.
                     continue
                 seen.add(meta.data)
                 steps.append(self._records(below, meta, members, complete=label in complete))
                 steps += self._title(below, meta, nca, members)
+        if seen and not unread:
+            steps.append(now(*(check for label in complete for check in _unlisted(label, archives[label], listed))))
         return [*steps, *ticket_steps(archives, self.opener, self.tickets_of)]
 
     def _title(self, label: str, meta: ContentMeta, own: Nca, members: dict[str, tuple[str, PartitionArchive]]) -> list[Step]:
@@ -156,6 +162,14 @@ class RecordChecks:
             return done
 
         return Step(tasks, finish)
+
+
+def _unlisted(label: str, archive: PartitionArchive, listed: set[str]) -> Iterator[Check]:
+    """The NCAs of an archive that no content meta lists."""
+    for name in archive.members:
+        stem, _, ending = name.lower().partition(".")
+        if ending in {"nca", "ncz"} and stem not in listed:
+            yield Check(join(label, name), "CNMT record", "note", "no content meta here lists it")
 
 
 def _name_of(content_id: bytes, names: Collection[str]) -> str:
