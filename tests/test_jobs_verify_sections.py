@@ -157,6 +157,26 @@ def test_a_compressed_section_is_decompressed_once(tmp_path: Path) -> None:
     assert summary(found(tmp_path, data)) == [*SOUND[:2], ("compressed blocks", "ok"), SOUND[2]]
 
 
+def test_a_compressed_section_behind_a_patch(tmp_path: Path) -> None:
+    """Base and update compressed, the update taking bytes of the base: hashes, blocks and files of what comes out."""
+    old, new = (opened(compressed(image)).section("romfs") for image in (OLD, NEW))
+    old_section, info = old.decrypted()[:].tobytes(), new.header.compression_info
+    layer = new.hash_layer(check=False)
+    assert layer is not None
+    stored = layer[:].tobytes()
+    section = whole_section(stored)[0]
+    size = 0x100
+    begin = len(section) - len(stored)
+    shared_at = (at for at in range(begin, len(section) - size, 0x40) if section[at : at + size] in old_section)
+    at = next(shared_at)
+    where = old_section.index(section[at : at + size])
+    edits = {0x178: pack("<QQ", info.offset, info.size) + info.bucket_header}
+    data = update(old_section, stored, [Run(at), Run(size, where)], edits=edits)
+    assert summary(found(tmp_path, data, compressed(OLD))) == [*SOUND[:2], ("compressed blocks", "ok"), SOUND[2]]
+    (tmp_path / "alone").mkdir()
+    assert summary(found(tmp_path / "alone", data)) == [SOUND[0], ("hash tree", "note"), ("base", "skipped")]
+
+
 def test_a_compressed_block_that_lies_is_told(tmp_path: Path) -> None:
     """Its hashes are right: only who decompresses it can tell."""
     image = b"x" * 0x3000
