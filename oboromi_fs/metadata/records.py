@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oboromi_formats.cnmt import CONTENT_RECORD, META_RECORD, MetaType, RecordType
+from oboromi_fs._decode import decode_bytes
 from oboromi_fs.errors import FormatError
 from oboromi_fs.metadata.forms import from_table, kinds_of, layout_bytes, part, to_table
 from oboromi_fs.metadata.kinds import Choice, Hex, Kind, Number
@@ -79,8 +80,17 @@ class Content:
         Raises:
             CorruptError: It runs over the end.
         """
-        found, raw = cursor.fields(cls, CONTENT_RECORD, ("content_id", "size_low", "size_high"))
-        return cls(**found, content_id=None if raw.content_id == raw.hash[:0x10] else raw.content_id, size=raw.size)
+        at = cursor.at
+        raw = decode_bytes(CONTENT_RECORD, cursor.data[at : at + CONTENT_RECORD.size], storage=cursor.storage, offset=cursor.offset + at)
+        cursor.at += CONTENT_RECORD.size
+        return cls(
+            type=RECORD_TYPE.from_raw(raw.type),
+            hash=raw.hash,
+            content_id=None if raw.content_id == raw.hash[:0x10] else raw.content_id,
+            size=raw.size,
+            attributes=raw.attributes,
+            id_offset=raw.id_offset,
+        )
 
     def to_bytes(self) -> bytes:
         """Return the record.
