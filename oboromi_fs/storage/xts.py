@@ -244,13 +244,14 @@ def xts_encrypt(data: Buffer, key: bytes, sector: int, sector_size: int = 0x200)
 
 
 class AesXtsStorage(StorageBase):
-    """The plain bytes of a storage that is encrypted with AES-128-XTS.
+    """The plain bytes of a storage that is encrypted with AES-128-XTS; or the other way round.
 
     Args:
         parent: The encrypted bytes.
         key: 32 bytes: data key, tweak key.
         sector_size: Bytes in a sector, a multiple of 16.
         first_sector: Number of the sector that starts at byte 0.
+        encrypt: Encrypt instead of decrypting.
 
     Raises:
         CorruptError: The size is not a multiple of 16 bytes.
@@ -263,10 +264,10 @@ class AesXtsStorage(StorageBase):
         b'NCA3'
     """
 
-    __slots__ = ("_key", "first_sector", "parent", "sector_size")
+    __slots__ = ("_key", "encrypt", "first_sector", "parent", "sector_size")
     kind = "AesXts"
 
-    def __init__(self, parent: Storage, key: bytes, sector_size: int = 0x200, first_sector: int = 0) -> None:
+    def __init__(self, parent: Storage, key: bytes, sector_size: int = 0x200, first_sector: int = 0, *, encrypt: bool = False) -> None:
         _check(key, first_sector, sector_size)
         if parent.size % 16:
             position, source = origin(parent, 0)
@@ -275,6 +276,7 @@ class AesXtsStorage(StorageBase):
         self.parent = parent
         self.sector_size = sector_size
         self.first_sector = first_sector
+        self.encrypt = encrypt
         self._key = bytes(key)
         self._size = parent.size
 
@@ -289,7 +291,7 @@ class AesXtsStorage(StorageBase):
         if source is None:
             fill(self.parent, offset, target)
             source = target
-        xts_crypt(self._key, offset, source, target, sector=self.first_sector, sector_size=self.sector_size)
+        xts_crypt(self._key, offset, source, target, sector=self.first_sector, sector_size=self.sector_size, encrypt=self.encrypt)
 
     def _edge(self, offset: int, target: memoryview) -> None:
         """Decrypt an unaligned run by way of the blocks around it."""
