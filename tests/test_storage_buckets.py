@@ -138,15 +138,16 @@ class Counted(StorageBase):
 
 
 def test_small_runs_near_each_other_are_read_together_and_far_ones_alone() -> None:
-    base, patch = Counted(bytes(range(256)) * 0x800), Counted(bytes(range(255, -1, -1)) * 0x10)
-    rows = [(0, 0, 0), (0x10000, 0, 1), (0x10010, 0x10010, 0), (0x20000, 0x10, 1), (0x20020, 0x20020, 0), (0x30000, 0xF00, 1)]
-    storage = IndirectStorage(tree(INDIRECT_ENTRY, rows, 0x30008), [base, patch], what="tree")
-    made = bytearray(0x30008)
+    base, patch = Counted(bytes(range(256)) * 0x1000), Counted(bytes(range(255, -1, -1)) * 0x30)
+    rows = [(0, 0, 0), (0x50000, 0, 1), (0x50010, 0x50010, 0), (0xA0010, 0x10, 1), (0xA0030, 0xA0030, 0), (0xF0030, 0x2000, 1)]
+    storage = IndirectStorage(tree(INDIRECT_ENTRY, rows, 0xF0038), [base, patch], what="tree")
+    made = bytearray(0xF0038)
     storage.readinto_at(0, made)
     # Two runs of the patch that follow each other are one read; the one far behind them is another.
-    assert (base.reads, patch.reads) == ([(0, 0x10000), (0x10010, 0xFFF0), (0x20020, 0xFFE0)], [(0, 0x30), (0xF00, 8)])
-    assert bytes(made[0x10000:0x10012]) == bytes(range(255, 239, -1)) + b"\x10\x11"
-    assert bytes(made[0x20000:0x20021]) == bytes(range(239, 207, -1)) + b"\x20"
+    assert base.reads == [(0, 0x50000), (0x50010, 0x50000), (0xA0030, 0x50000)]
+    assert patch.reads == [(0, 0x30), (0x2000, 8)]
+    assert bytes(made[0x50000:0x50012]) == bytes(range(255, 239, -1)) + b"\x10\x11"
+    assert bytes(made[0xA0010:0xA0031]) == bytes(range(239, 207, -1)) + b"\x30"
 
 
 def test_a_read_takes_from_the_sources_what_it_needs_and_no_more() -> None:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["IndirectStorage", "runs_storage"]
 
-_SMALL = 0x8000
+_SMALL = 0x40000
 """Bytes below which a run is read together with its neighbours."""
-_GAP = 0x200
-"""Bytes between two of them that are read along."""
+_GAP = 0x1000
+"""Bytes between two of them that are read along: less than a call costs to decrypt."""
 _TOGETHER = 1 << 20
 """Bytes that are read at once for small runs."""
 _MOST = 0x4000
@@ -210,6 +210,7 @@ class _Small:
         self._sources = sources
         self._runs: dict[int, list[tuple[int, int, memoryview]]] = {}
         self._count = 0
+        self._room = memoryview(b"")
 
     def add(self, where: int, at: int, target: memoryview) -> None:
         """Note a run: its source, where it lies in that, and where it goes."""
@@ -229,23 +230,23 @@ class _Small:
             for number, (at, _, target) in enumerate(runs):
                 stop = max(end, at + len(target))
                 if number > first and (at - end > _GAP or stop - begin > _TOGETHER):
-                    _scatter(source, runs[first:number], begin, end)
+                    self._scatter(source, runs[first:number], begin, end)
                     first, begin, stop = number, at, at + len(target)
                 end = stop
-            _scatter(source, runs[first:], begin, end)
+            self._scatter(source, runs[first:], begin, end)
         self._runs.clear()
         self._count = 0
 
-
-def _scatter(source: Storage, runs: Sequence[tuple[int, int, memoryview]], begin: int, end: int) -> None:
-    """Fill runs from bytes ``begin..end`` of their source, which are read at once."""
-    if len(runs) == 1:
-        fill(source, begin, runs[0][2])
-        return
-    data = memoryview(bytearray(end - begin))
-    fill(source, begin, data)
-    for at, _, target in runs:
-        target[:] = data[at - begin : at - begin + len(target)]
+    def _scatter(self, source: Storage, runs: Sequence[tuple[int, int, memoryview]], begin: int, end: int) -> None:
+        """Fill runs from bytes ``begin..end`` of their source, which are read at once."""
+        if len(runs) == 1:
+            fill(source, begin, runs[0][2])
+            return
+        if len(self._room) < end - begin:
+            self._room = memoryview(bytearray(end - begin))
+        fill(source, begin, self._room[: end - begin])
+        for at, _, target in runs:
+            target[:] = self._room[at - begin : at - begin + len(target)]
 
 
 def runs_storage(
