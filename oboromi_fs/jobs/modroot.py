@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.errors import EntryNotFoundError, NotADirectoryEntryError, NotThisFormatError
-from oboromi_fs.mods.finding import Finder, is_packed
+from oboromi_fs.mods.finding import DIFFERENCE_TEXT, Finder, is_packed
 from oboromi_fs.mods.names import FOLDERS
 from oboromi_fs.mods.surveying import survey
 from oboromi_fs.mods.titleids import parse_title_id
@@ -149,7 +149,10 @@ def wrong_level(root: ModRoot) -> str:
     if name.lower() in FOLDERS:
         return f"it looks like a part of a mod: give the folder it is in, {os.path.dirname(root.path.rstrip('/')) or '..'}"
     from oboromi_fs.base import SubFs
+    from oboromi_fs.mods.difference import is_difference
 
+    if is_difference(root.fs):
+        return f"it {DIFFERENCE_TEXT}, which no tool can read: use it as a layer over the game, -l GAME -l {root.path}"
     folders = [entry.name for entry in Finder(root.fs).entries("") if entry.kind == "directory"][:_MOST_LOOKED_INTO]
     for folder in folders:
         if survey(SubFs(root.fs, folder)):

@@ -16,17 +16,20 @@ from oboromi_fs.patches.buildids import name_problem
 from oboromi_fs.paths import join, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from oboromi_fs.mods.values import PartKind, ProfileName, Reason
     from oboromi_fs.patches.buildids import Dialect
     from oboromi_fs.protocols import DirEntry, FileSystem
 
-__all__ = ["Finder", "Habits", "is_packed", "name_of"]
+__all__ = ["DIFFERENCE_TEXT", "Finder", "Habits", "is_packed", "name_of"]
 
 _STUB = ".stub"
 _MANUAL = "html-document"
 _PATCHES = (".ips", ".pchtxt")
+_DIFFERENCE = ("mod.toml", "files", "deltas")
+"""What is in a mod that holds what differs from a game."""
+DIFFERENCE_TEXT = "is a mod of what differs, as overlay diff-mod writes it"
 
 
 def _unreadable(error: Exception) -> str:
@@ -174,8 +177,14 @@ class Finder:
         """
         parts: dict[PartKind, Part] = {}
         sets: list[Part] = []
-        for entry in self.entries(path):
-            if entry.name in skip:
+        entries = self.entries(path)
+        difference = self._is_difference(entries, path)
+        if difference:
+            self.tell(
+                "unsupported", path, f"{DIFFERENCE_TEXT}, which {habits.tool} cannot read: lay it over the game, and give the result", name
+            )
+        for entry in entries:
+            if entry.name in skip or (difference and entry.name in _DIFFERENCE):
                 continue
             kind = self._kind(entry, join(path, entry.name), name, habits)
             if kind is None:
@@ -188,6 +197,15 @@ class Finder:
             elif self._worth(kind, join(path, entry.name), name, habits):
                 parts[kind] = Part(kind, join(path, entry.name))
         return Mod(name, path, (*(parts[kind] for kind in PARTS if kind in parts), *sets))
+
+    def _is_difference(self, entries: Iterable[DirEntry], path: str) -> bool:
+        """Whether a folder is a mod that holds what differs from a game."""
+        if not any(entry.name == _DIFFERENCE[0] and entry.kind == "file" for entry in entries):
+            return False
+        from oboromi_fs.base import SubFs
+        from oboromi_fs.mods.difference import is_difference
+
+        return is_difference(SubFs(self.root, path))
 
     def _kind(self, entry: DirEntry, path: str, mod: str, habits: Habits) -> PartKind | None:
         kind = next((kind for kind in PARTS if kind == entry.name), None) or next(
@@ -225,6 +243,8 @@ class Finder:
         if not entries:
             self.tell("empty", path, "nothing is in it", mod)
             return False
+        if kind == "romfs" and self._is_difference(entries, path):
+            self.tell("lost", path, f"{DIFFERENCE_TEXT}: the game gets its parts as they are, and not what they make", mod, ignored=False)
         if kind == "exefs":
             return sum(self._exefs(entry, join(path, entry.name), mod, habits) for entry in entries) > 0  # All are looked at.
         if kind == "cheats":

@@ -9,6 +9,7 @@ from oboromi_fs.cli.listing import check_levels, draw_place, in_path_order, list
 from oboromi_fs.cli.overlay.output import document, format_arguments, wants_document
 from oboromi_fs.cli.overlay.places import check_below, check_output
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
+from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.overlay.keys import fold_key
 from oboromi_fs.paths import Glob, normalise
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
 
+    from oboromi_fs.cli.overlay.stacking import Overlay
     from oboromi_fs.cli.session import Session
     from oboromi_fs.opening import Location
 
@@ -115,6 +117,7 @@ def extract_arguments(parser: argparse.ArgumentParser) -> None:
 
     plain(parser)
     parser.description = "Write what is below PATH of the merged view into a folder: all of it, or nothing; of a file, the file itself."
+    parser.add_argument("--from", dest="version", metavar="LAYER", help="this layer's files alone, be they overridden or hidden")
     stack_arguments(parser)
 
 
@@ -129,9 +132,24 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
     if code != DONE:
         session.console.error("nothing is written: a layer could not be read")
         return code
-    place = overlay.place(options.path)
+    place = overlay.place(options.path) if options.version is None else _place_in(session, overlay, options)
     check_below(session, overlay.spec, options.output, place if session.is_tree(place) else None, name=place.path.rpartition("/")[2])
     return overlay.finish(extract_place(session, options, place))
+
+
+def _place_in(session: Session, overlay: Overlay, options: argparse.Namespace) -> Location:
+    """A place in what one layer has, without the others."""
+    from oboromi_fs.opening import Location, NestedFs
+    from oboromi_fs.overlay import UnionFs
+
+    layer = overlay.union.layers[overlay.union.index(options.version)]
+    alone = NestedFs(UnionFs([layer]), session.opener())
+    path = normalise(options.path)
+    try:
+        alone.metadata(path)
+    except EntryNotFoundError:
+        raise EntryNotFoundError(options.path, f"layer {layer.name!r} has no such path") from None
+    return Location(alone, path, options.path or "/", "")
 
 
 def find_arguments(parser: argparse.ArgumentParser) -> None:
