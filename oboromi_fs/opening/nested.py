@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca, rebuilt_nca
-from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import FileSystemBase, walk
@@ -24,13 +23,15 @@ from oboromi_fs.opening.rebuilding import RebuiltFs, compressed_name
 from oboromi_fs.paths import addressable, join, normalise
 from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
 from oboromi_fs.storage.ncz import is_ncz
-from oboromi_fs.tickets import Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeGuard
 
+    from oboromi_fs.backends.nro import NroArchive
     from oboromi_fs.file import File
     from oboromi_fs.keys import KeySet
+    from oboromi_fs.tickets import Ticket
 
 __all__ = ["CONTENT_ALIASES", "SD_CONTENT", "NestedFs"]
 
@@ -232,6 +233,8 @@ class NestedFs(FileSystemBase):
         except (OboromiFsError, OSError):
             names = []
         for name in names:
+            from oboromi_fs.tickets import Ticket
+
             try:
                 ticket = Ticket.read(fs.storage(join(directory, name)))
             except (OboromiFsError, OSError):
@@ -343,7 +346,7 @@ class NestedFs(FileSystemBase):
 
     def _directory_in(self, fs: FileSystem, inner: str) -> bool:
         """Whether a file of an NCA or NRO is a file system, and so shown as a directory."""
-        return (isinstance(fs, Nca) and bool(inner)) or (isinstance(fs, NroArchive) and inner == "romfs" and fs.exists(inner))
+        return (isinstance(fs, Nca) and bool(inner)) or (_is_nro(fs) and inner == "romfs" and fs.exists(inner))
 
     def _read_dir(self, path: str) -> list[DirEntry]:
         fs, inner, prefix = self._follow(path)
@@ -352,7 +355,7 @@ class NestedFs(FileSystemBase):
             if entered is None:
                 raise NotADirectoryEntryError(path)
             fs, inner = entered, ""
-        if isinstance(fs, Nca | NroArchive):
+        if isinstance(fs, Nca) or _is_nro(fs):
             return self._members(fs)
         return fs.read_dir(inner)
 
@@ -375,7 +378,7 @@ class NestedFs(FileSystemBase):
     def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
         """Yield ``(path, entry)`` for everything below a directory or container, without going on into further containers."""
         fs, inner = self._as_directory(path)
-        if isinstance(fs, Nca | NroArchive):
+        if isinstance(fs, Nca) or _is_nro(fs):
             for member in self._members(fs):
                 yield member.name, member
                 if member.kind == "directory":
@@ -387,7 +390,7 @@ class NestedFs(FileSystemBase):
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
         """Yield every file below a directory or container as a run of a shared storage."""
         fs, inner = self._as_directory(path)
-        if isinstance(fs, Nca | NroArchive):
+        if isinstance(fs, Nca) or _is_nro(fs):
             for member in self._members(fs):
                 if member.kind == "directory":
                     for extent in self.extents(join(normalise(path), member.name)):
@@ -416,3 +419,8 @@ _HTML_DOCUMENT, _LEGAL_INFORMATION = 4, 5
 
 def _is_slot(nca: Nca, name: str) -> bool:
     return len(name) == 2 and name[1] in "0123" and int(name[1]) in nca.sections
+
+
+def _is_nro(fs: FileSystem) -> TypeGuard[NroArchive]:
+    """Tell an NRO without importing its backend, which few programs need. A class says its kind; an instance may say that of another."""
+    return getattr(type(fs), "kind", "") == "NRO"

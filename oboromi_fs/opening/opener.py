@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from oboromi_formats.nca import FS_HEADER_OFFSET, MEDIA_UNIT, FsType
 from oboromi_fs._decode import error, source_name
-from oboromi_fs.backends.hfs0 import Hfs0Archive
 from oboromi_fs.backends.nax0 import Nax0Archive, is_nax0, sd_paths
 from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca, rebuilt_nca
-from oboromi_fs.backends.nro import NroArchive
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
-from oboromi_fs.backends.savedata import SaveDataFs, is_save_data
-from oboromi_fs.backends.xci import XciArchive
-from oboromi_fs.backends.zip import ZipFs, ends_like_zip, looks_like_zip
 from oboromi_fs.errors import (
     CorruptError,
     NotThisFormatError,
@@ -82,8 +77,11 @@ class Opener:
         head = storage[:4].tobytes()
         if head in (b"PFS0", b"HFS0"):
             return head.decode()
-        if head[:2] == b"PK" and looks_like_zip(storage):
-            return "ZIP"
+        if head[:2] == b"PK":
+            from oboromi_fs.backends.zip import looks_like_zip
+
+            if looks_like_zip(storage):
+                return "ZIP"
         if head in (b"\x50\0\0\0", b"\x28\0\0\0"):  # Before XCI: a file in the image may hold HEAD where that looks for it.
             try:
                 RomFs(storage)
@@ -105,7 +103,11 @@ class Opener:
             lower.endswith(".nca") or (storage.size % 0x10 == 0 and not surely_plain and is_nca(storage, self.keys))
         ):
             return "NCA"
-        return "ZIP" if not surely_plain and ends_like_zip(storage) else None
+        if surely_plain:
+            return None
+        from oboromi_fs.backends.zip import ends_like_zip
+
+        return "ZIP" if ends_like_zip(storage) else None
 
     def container(
         self, storage: Storage, name: str = "", *, tickets: Callable[[bytes], Ticket | None] | None = None
@@ -122,12 +124,6 @@ class Opener:
             MissingKeyError: An NCA, and ``header_key`` is absent.
         """
         found = self.sniff(storage, name)
-        if found == "XCI":
-            return XciArchive(storage, self.keys)
-        if found == "DISF":
-            return SaveDataFs(storage, check=self.check)
-        if found in _SIMPLE:
-            return _SIMPLE[found](storage)
         if found == "NCA":
             return self._on_base(Nca(storage, self.keys, tickets=tickets))
         if found == "NCZ":
@@ -136,6 +132,34 @@ class Opener:
             archive = self.sd_file(storage, name)
             inside = archive.storage(archive.name)
             return archive if is_nax0(inside) else self.container(inside, archive.name, tickets=tickets) or archive
+        return self._simple(found, storage)
+
+    def _simple(self, kind: str | None, storage: Storage) -> FileSystemBase | None:
+        """Open a container for which its bytes are enough; None for another kind. Those that few programs meet are imported here."""
+        if kind == "PFS0":
+            return NspArchive(storage)
+        if kind == "RomFS":
+            return RomFs(storage)
+        if kind == "XCI":
+            from oboromi_fs.backends.xci import XciArchive
+
+            return XciArchive(storage, self.keys)
+        if kind == "HFS0":
+            from oboromi_fs.backends.hfs0 import Hfs0Archive
+
+            return Hfs0Archive(storage)
+        if kind == "NRO":
+            from oboromi_fs.backends.nro import NroArchive
+
+            return NroArchive(storage)
+        if kind == "ZIP":
+            from oboromi_fs.backends.zip import ZipFs
+
+            return ZipFs(storage)
+        if kind == "DISF":
+            from oboromi_fs.backends.savedata import SaveDataFs
+
+            return SaveDataFs(storage, check=self.check)
         return None
 
     def sd_file(self, storage: Storage, name: str = "") -> Nax0Archive:
@@ -191,22 +215,16 @@ class Opener:
 # Endings whose bytes nobody would hide an NCA behind; saves a decryption per file when a tree is searched.
 _SURELY_PLAIN = (".tik", ".cert", ".xml", ".npdm", ".nacp", ".cnmt", ".jpg", ".png", ".txt", ".keys")
 
-_SIMPLE: dict[str, Callable[[Storage], FileSystemBase]] = {
-    "PFS0": NspArchive,
-    "HFS0": Hfs0Archive,
-    "RomFS": RomFs,
-    "NRO": NroArchive,
-    "ZIP": ZipFs,
-}
-"""The containers that are opened by their bytes alone."""
-
 
 def _marked(storage: Storage) -> str | None:
     """The formats with a mark that is not at their start."""
     if is_nax0(storage):
         return "NAX0"
-    if is_save_data(storage):
-        return "DISF"
+    if b"DISF" in (storage[0x100:0x104].tobytes(), storage[0x4100:0x4104].tobytes()):
+        from oboromi_fs.backends.savedata import is_save_data
+
+        if is_save_data(storage):
+            return "DISF"
     if b"HEAD" in (storage[0x100:0x104].tobytes(), storage[0x1100:0x1104].tobytes()):
         return "XCI"
     return "NRO" if storage[0x10:0x14].tobytes() == b"NRO0" else None

@@ -19,7 +19,6 @@ from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
 from oboromi_fs.opening import NestedFs, Opener, locate
 from oboromi_fs.paths import addressable, join
 from oboromi_fs.splitparts import parts_listed
-from oboromi_fs.tickets import PERSONALISED, Ticket
 from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Issue, Package
 from oboromi_fs.titles.places import Place, find_places
 from oboromi_fs.titles.unlisted import FAMILY, application_of, by_headers, contents_in, extracted_meta, program_id_in
@@ -244,6 +243,10 @@ class _Looking:
     # Tickets
 
     def _tickets(self, fs: FileSystem, files: Sequence[_File]) -> None:
+        if not files:
+            return
+        from oboromi_fs.tickets import PERSONALISED, Ticket
+
         keys: dict[str, FoundTicket] = {}
         for each in files[:_MOST_TICKETS]:
             try:
