@@ -367,3 +367,16 @@ def test_files_by_a_name_that_means_nothing(kind: str, blob: bytes) -> None:
     except FormatError:
         return
     assert list(file_lines({"kind": "file", **facts}, verbose=True))
+
+
+def test_a_folder_of_loose_files(tmp_path: Path) -> None:
+    for name in ("main_owners.npdm", "test.nso", "icon.jpg"):
+        (tmp_path / name).write_bytes((EXE / name).read_bytes())
+    (tmp_path / "server.cert").write_bytes(b"-----BEGIN CERTIFICATE-----")
+    (tmp_path / "control.nacp").write_bytes(b"")
+    found = lines(tmp_path)
+    assert found[:2] == [f"{tmp_path}  folder, 5 entries", "2 other files, 0 folders"]
+    assert found[2:4] == ["control.nacp  file, 0 bytes", f"problem: NACP of {tmp_path / 'control.nacp'} at 0x0: the file is empty"]
+    assert "main_owners.npdm  program metadata (NPDM), 1.0 KiB" in found
+    assert "test.nso  NSO module, 928 bytes" in found
+    assert not any("server.cert" in line for line in found)

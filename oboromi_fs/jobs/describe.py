@@ -7,6 +7,7 @@ where it is, and the rest goes on.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from oboromi_fs._extents import PartitionArchive
@@ -17,7 +18,7 @@ from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.savedata import SaveDataFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs, method_name
-from oboromi_fs.errors import MissingKeyError, OboromiFsError
+from oboromi_fs.errors import MissingKeyError, NotThisFormatError, OboromiFsError, UnsupportedError
 from oboromi_fs.jobs.describe_card import card_facts, firmware_text
 from oboromi_fs.jobs.describe_contents import file_facts, nca_contents
 from oboromi_fs.jobs.describe_nca import Description, key_facts, nca_facts, section_facts
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Description", "describe", "firmware_text", "nodes"]
 
 _MAX_NODES = 200_000
+_UNTOLD = ("file", "jpeg")
+"""Kinds of files that are only counted in a folder."""
 _MAX_DEPTH = 4
 """Containers in containers in a folder; deeper ones are listed as files."""
 
@@ -166,8 +169,9 @@ class _Describer:
                     self._container(child, container, join(path, entry.name), child["path"], fs, depth + 1)
                     add_sd_facts(child, storage, entry.name, self.nested.opener)
                 elif isinstance(fs, HostFs):
-                    files += 1
-                    continue
+                    if not self._told(child, entry.name, storage):
+                        files += 1
+                        continue
                 else:
                     self._plain(child, entry.name, storage)
             except MissingKeyError as wrong:
@@ -229,6 +233,12 @@ class _Describer:
     def _plain(self, node: Description, name: str, storage: Storage, *, top: bool = False) -> None:
         """Add what is known of a file that is no container: of metadata, executables and icons."""
         node |= file_facts(name, storage, self.languages, top=top)
+
+    def _told(self, node: Description, name: str, storage: Storage) -> bool:
+        """Add what is known of a file in a folder; return whether that is worth a line. Files of other programs may have such a name."""
+        with suppress(NotThisFormatError, UnsupportedError):
+            self._plain(node, name, storage)
+        return node["kind"] not in _UNTOLD
 
     def _titles(self, node: Description, archives: list[tuple[FileSystem, str, str]]) -> None:
         """Add what the content metas in some archives say; ``archives``: a file system, a directory in it, its path in the result."""
