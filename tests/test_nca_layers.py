@@ -316,6 +316,13 @@ def test_trees_that_lie_are_told(edits: dict[int, bytes], kind: type[Exception],
         patch.section("romfs").image()
 
 
+@pytest.mark.parametrize("encryption", [3, 4, 5, 6])
+def test_a_patch_without_a_table_of_generations_has_that_of_its_header(encryption: int) -> None:
+    stored_as = 6 if encryption > 4 else 4
+    data = update(b"", NEW, [], encryption=stored_as, edits={0x128: bytes(8), 4: bytes([encryption])})
+    assert opened(data).section("romfs").image(check=True)[:].tobytes() == NEW
+
+
 def test_a_damaged_block_is_named() -> None:
     data = bytearray(update(b"", NEW, []))
     data[0x4000 + 0x3000] ^= 1

@@ -53,7 +53,7 @@ def base_of(wanted: Wanted, place: Location) -> tuple[Nca | None, str]:
     Raises:
         OboromiFsError: The place is a single file, and cannot be opened.
     """
-    failed: list[OboromiFsError | OSError] = []
+    failed: list[str] = []
     updates = 0
     for nca in _ncas_in(place, failed):
         if wanted.is_met_by(nca):
@@ -69,7 +69,7 @@ def base_of(wanted: Wanted, place: Location) -> tuple[Nca | None, str]:
     return None, why
 
 
-def _ncas_in(place: Location, failed: list[OboromiFsError | OSError]) -> Iterator[Nca]:
+def _ncas_in(place: Location, failed: list[str]) -> Iterator[Nca]:
     """Yield the NCAs that a place is, or holds. What cannot be opened is noted, and passed over."""
     fs = place.fs
     if place.kind == "file":
@@ -88,7 +88,7 @@ def _ncas_in(place: Location, failed: list[OboromiFsError | OSError]) -> Iterato
         except (OboromiFsError, OSError) as error:
             if path == place.path:
                 raise
-            failed.append(error)
+            failed.append(str(error))
             continue
         for entry in entries:
             inner, lower = join(path, entry.name), entry.name.lower()
@@ -101,7 +101,7 @@ def _ncas_in(place: Location, failed: list[OboromiFsError | OSError]) -> Iterato
                 try:
                     nca = fs.enter(inner)
                 except (OboromiFsError, OSError) as error:
-                    failed.append(error)
+                    failed.append(str(error))
                     continue
                 if isinstance(nca, Nca):
                     yield nca

@@ -103,10 +103,9 @@ def patched_body(section: NcaSection, body: Storage, key: bytes, *, plain_until:
     """
     header, info = section.header, section.header.patch_info
     upper = header.secure_value.to_bytes(4, "big") + header.generation.to_bytes(4, "big")
-    plain = AesCtrStorage(body, key, upper, section.start)
-    if not info.ctr_ex_size:
-        return plain
-    table = plain.window(info.ctr_ex_offset, info.ctr_ex_offset + info.ctr_ex_size)
+    if not info.ctr_ex_size:  # All of one generation, that of the header.
+        return AesCtrStorage(body, key, upper, section.start, plain_until=plain_until)
+    table = AesCtrStorage(body, key, upper, section.start).window(info.ctr_ex_offset, info.ctr_ex_offset + info.ctr_ex_size)
     buckets = _tree(section, table, CTR_EX_ENTRY, info.ctr_ex_header, _CTR_EX_HEADER, "AES-CTR-EX", end=info.ctr_ex_offset)
     what = f"{section.what} AES-CTR-EX tree"
     with_generations = AesCtrExStorage(
