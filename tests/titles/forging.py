@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oboromi_formats.cnmt import MetaType, RecordType
-from oboromi_fs import MemoryFs, MemoryStorage, Nca
+from oboromi_fs import MemoryFs, MemoryStorage, Nca, NestedFs
 from oboromi_fs._forge import nacp, npdm, ticket
 from oboromi_fs.backends.nca import crypt_runs
 from oboromi_fs.builders.cnmt import build_cnmt, content_of, meta_image
@@ -20,6 +20,7 @@ from oboromi_fs.builders.nsp import build_nsp
 from oboromi_fs.builders.pfs0 import build_pfs0
 from oboromi_fs.builders.romfs import RomFsImage
 from oboromi_fs.builders.xci import build_xci
+from oboromi_fs.opening import Opener
 from oboromi_fs.tickets import Ticket
 from tests.building import KEYS
 
@@ -126,11 +127,33 @@ def xci(members: Mapping[str, bytes]) -> bytes:
 
 def nsz(members: Mapping[str, bytes], exponent: int | None = 14) -> bytes:
     """A package whose program and data NCAs are compressed, as nsz makes them: in blocks, or in one piece."""
+    return nsp(squeezed(members, exponent))
+
+
+def xcz(members: Mapping[str, bytes]) -> bytes:
+    """The same of a card."""
+    return xci(squeezed(members, 14))
+
+
+def squeezed(members: Mapping[str, bytes], exponent: int | None) -> dict[str, bytes]:
+    """Members of a package, the large NCAs among them as NCZ."""
     packed: dict[str, bytes] = {}
     for name, data in members.items():
         large = name.endswith(".nca") and not name.endswith(".cnmt.nca") and len(data) > 0x10000
         packed[name.removesuffix(".nca") + ".ncz" if large else name] = compressed(name, data, members, exponent) if large else data
-    return nsp(packed)
+    return packed
+
+
+def unpacked(members: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What extraction leaves of a package: each NCA as a folder of its name, with its trees in it."""
+    with NestedFs(MemoryFs(dict(members)), Opener(KEYS)) as fs:
+        return {
+            f"{name}/{path}": fs.read_bytes(f"{name}/{path}")
+            for name in members
+            if name.endswith(".nca")
+            for path, entry in fs.walk(name)
+            if entry.kind == "file"
+        }
 
 
 def compressed(name: str, data: bytes, members: Mapping[str, bytes], exponent: int | None) -> bytes:

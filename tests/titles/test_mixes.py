@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARTS = ("base", "update 1", "update 2", "addon 0", "addon 1")
-WRAPPINGS = ("nsp", "nsz", "nsz solid", "xci", "loose", "nsp in a folder")
+WRAPPINGS = ("nsp", "nsz", "nsz solid", "xci", "xcz", "loose", "nsp in a folder", "unpacked", "one tree")
+UNPACKED = ("unpacked", "one tree")
+"""What extraction left: an update is not among it, which as a tree would be whole."""
 
 
 @cache
@@ -37,6 +39,13 @@ def part(name: str) -> dict[str, bytes]:
 def wrapped(files: dict[str, bytes], wrapping: str, number: int) -> dict[str, bytes]:
     if wrapping == "loose":
         return {f"loose/{name}": data for name, data in files.items()}
+    if wrapping == "unpacked":
+        return {f"loose/{path}": data for path, data in forging.unpacked(files).items()}
+    if wrapping == "one tree":
+        trees = {"exefs": forging.EXEFS, "romfs": forging.BASE, "control": forging.CONTROL, "manual": forging.MANUAL}
+        return {f"base/{place}/{path}": data for place, tree in trees.items() for path, data in tree.items()}
+    if wrapping == "xcz":
+        return {f"{number}.xcz": forging.xcz(files)}
     if wrapping == "xci":
         return {f"{number}.xci": forging.xci(files)}
     if wrapping.startswith("nsz"):
@@ -44,8 +53,8 @@ def wrapped(files: dict[str, bytes], wrapping: str, number: int) -> dict[str, by
     return {f"{number}.nsp" if wrapping == "nsp" else f"deep/{number}/er/x.nsp": forging.nsp(files)}
 
 
-def model(there: set[str], wanted: int | None) -> dict[str, bytes] | None:
-    """The files of a title, None where it cannot be opened."""
+def model(there: set[str], wanted: int | None, *, unpacked: bool) -> dict[str, bytes] | None:
+    """The files of a title, None where it cannot be opened; ``unpacked`` says whether the base is no NCA any more."""
     versions = {0x10000 * number: name for number, name in enumerate(PARTS[:3]) if name in there}
     if wanted is not None and wanted not in versions:
         return None
@@ -56,15 +65,15 @@ def model(there: set[str], wanted: int | None) -> dict[str, bytes] | None:
     if "base" in there:
         trees |= {"exefs": forging.EXEFS, "romfs": forging.BASE, "control": forging.CONTROL, "manual": forging.MANUAL}
     if taken == 0x10000:
-        trees |= {"exefs": forging.EXEFS_1, "romfs": forging.ROMFS_1}
+        trees |= {"exefs": forging.EXEFS_1} | ({} if unpacked else {"romfs": forging.ROMFS_1})
     if taken == 0x20000:
-        trees |= {"exefs": forging.EXEFS_2, "romfs": forging.ROMFS_2, "control": forging.CONTROL_2}
+        trees |= {"exefs": forging.EXEFS_2, "control": forging.CONTROL_2} | ({} if unpacked else {"romfs": forging.ROMFS_2})
     if "base" not in there:  # An update's RomFS needs it.
         trees.pop("romfs", None)
     return {f"{place}/{path}": data for place, tree in trees.items() for path, data in tree.items()}
 
 
-@settings(max_examples=25)
+@settings(max_examples=30)
 @given(
     there=st.dictionaries(st.sampled_from(PARTS), st.sampled_from(WRAPPINGS), min_size=1),
     together=st.booleans(),
@@ -72,21 +81,31 @@ def model(there: set[str], wanted: int | None) -> dict[str, bytes] | None:
 )
 def test_any_mix(tmp_path_factory: pytest.TempPathFactory, there: dict[str, str], *, together: bool, wanted: int | None) -> None:
     root = tmp_path_factory.mktemp("mix")
+    there = {name: _possible(name, wrapping) for name, wrapping in there.items()}
+    unpacked = there.get("base") in UNPACKED
     if together:  # Several titles in one package.
-        first = next(iter(there.values()))
+        first = next((each for each in there.values() if each not in UNPACKED), "nsp")
+        unpacked = False
         forging.put(root, wrapped({name: data for each in there for name, data in part(each).items()}, first, 0))
     else:
         for number, (name, wrapping) in enumerate(there.items()):
             forging.put(root, wrapped(part(name), wrapping, number))
-    expected = model(set(there), wanted)
+    expected = model(set(there), wanted, unpacked=unpacked)
     if expected is None:
         with pytest.raises(FormatError, match="there is no version"):
             open_title(root, keys=KEYS, version=wanted)
         return
     with open_title(root, keys=KEYS, version=wanted) as title:
         assert {path: title.read_bytes(path) for path, entry in title.walk() if entry.kind == "file"} == expected
-        lacks = "base" not in there and bool({"update 1", "update 2"} & set(there) or any(name.startswith("addon") for name in there))
+        lacks = "base" not in there or (unpacked and title.update is not None)
         assert any(issue.kind == "no-base" for issue in title.issues) == lacks
+
+
+def _possible(name: str, wrapping: str) -> str:
+    """The wrapping, or the nearest that there is for a part."""
+    if wrapping == "one tree" and name != "base":
+        wrapping = "unpacked"
+    return "nsp" if wrapping == "unpacked" and name.startswith("update") else wrapping
 
 
 def test_updates_of_add_on_content(tmp_path: Path) -> None:
