@@ -16,6 +16,7 @@ from oboromi_fs.cli.overlay.output import document, format_arguments, table, wan
 from oboromi_fs.errors import MissingBaseError
 from oboromi_fs.jobs.modroot import open_root, wrong_level
 from oboromi_fs.mods.holding import unholdable
+from oboromi_fs.mods.modulefiles import unloadable
 from oboromi_fs.mods.names import listed
 from oboromi_fs.mods.profiles import PROFILES, profile
 from oboromi_fs.mods.surveying import home_of, survey, unknown_names, without_idle_parts
@@ -172,8 +173,8 @@ def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed], opened: Op
 
 
 def _held(root: ModRoot, found: Installed, known: dict[str, list[tuple[str, str]]]) -> Installed:
-    """What was found, with the names that not every disk can hold."""
-    return replace(found, notices=tuple(dict.fromkeys([*found.notices, *unholdable(root.fs, found, known)])))
+    """What was found, with the names that not every disk can hold, and modules that are none."""
+    return replace(found, notices=tuple(dict.fromkeys([*found.notices, *unholdable(root.fs, found, known), *unloadable(root.fs, found)])))
 
 
 def _branches(found: Sequence[Surveyed], cheats: Cheats) -> Iterator[Branch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ from oboromi_fs.jobs.stack import Stack
 from oboromi_fs.jobs.stackfile import LayerSpec, StackSpec
 from oboromi_fs.mods.game import Game
 from oboromi_fs.mods.loadout import Loadout, load
+from oboromi_fs.mods.modulefiles import unloadable
 from oboromi_fs.mods.names import listed
 from oboromi_fs.mods.profiles import PROFILES
 from oboromi_fs.mods.profiles import profile as profile_of
 from oboromi_fs.mods.surveying import home_of
 from oboromi_fs.mods.switching import unknown_text
-from oboromi_fs.mods.titleids import base_id, title_id_of
+from oboromi_fs.mods.titleids import base_id, kind_of, title_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -148,6 +150,7 @@ def open_mods(
         warnings.append(no_mods_text(profile, folder, chosen))
     if loadout.installed.unknown:
         warnings.append(unknown_text(loadout.installed.unknown, (mod.name for mod in reversed(loadout.installed.mods))))
+    warnings += [f"{os.path.join(folder.path, notice.path)}: {notice.text}" for notice in unloadable(folder.fs, loadout.installed)]
     if game is not None and game_title is not None:
         warnings += other_title(game, game_title, chosen)
     return ModStack(spec, loadout.union, [], loadout, opened, folder.path, tuple(warnings))
@@ -172,6 +175,7 @@ def no_mods_text(profile: Profile, root: ModRoot, title_id: int) -> str:
 
 def other_title(game: str, game_title: int, title_id: int) -> list[str]:
     """Return what to say where the game is another title than the mods are for."""
-    if not title_id or base_id(title_id) == base_id(game_title):
+    addon = "add-on" in (kind_of(title_id), kind_of(game_title)) and title_id != game_title
+    if not title_id or (base_id(title_id) == base_id(game_title) and not addon):
         return []
     return [f"{game} is title {game_title:016x}, and the mods are for {title_id:016x}"]

@@ -68,12 +68,13 @@ class Atmosphere:
         title_id = title_id_of(title_id)
         finder = Finder(root)
         mods: list[Mod] = []
+        card = any(entry.name == "atmosphere" and entry.kind == "directory" for entry in finder.entries(""))
         for kind in ("kip_patches", "nro_patches", "exefs_patches"):
-            for path in (f"atmosphere/{kind}", kind):
-                sets = finder.down(path, fold=False, tool=_TOOL, case_hint=_FAT)
-                if sets is not None:
-                    mods += finder.patch_sets(sets, kind, "atmosphere")
-                    break
+            sets = finder.down(f"atmosphere/{kind}" if card else kind, fold=False, tool=_TOOL, case_hint=_FAT)
+            if sets is not None:
+                mods += finder.patch_sets(sets, kind, "atmosphere")
+            if card and finder.entries(kind):
+                finder.tell("place", kind, f"lies beside the folder atmosphere: {_TOOL} asks for atmosphere/{kind}")
         contents = self._contents(finder)
         if contents is not None:
             finder.strangers(contents, _TOOL)

@@ -89,6 +89,9 @@ class Finder:
     """
 
     def __init__(self, root: FileSystem) -> None:
+        if isinstance(root, (str, bytes, os.PathLike)):
+            message = f"root is a file system, such as HostFs({os.fspath(root)!r}), and not {type(root).__name__}"
+            raise TypeError(message)
         self.root = root
         self.notices: list[Notice] = []
         self._left_out: dict[str, list[tuple[str, str]]] = {}

@@ -157,8 +157,9 @@ def patched_modules(shelf: Shelf, union: UnionFs, mods: Sequence[Mod], profile: 
             files[name] = PatchedModule(result, tuple(acting))
     for each in patches:
         if each.path not in used:
-            there = ", ".join(f"{name} is {_shown(module)}" for name, module in modules.items()) or "the title has none"
-            shelf.tell("build", each.path, f"it is for build {each.build_id}, of which no module is: {there}", each.mod)
+            there = ", ".join(f"{name} is {_shown(module)}" for name, module in modules.items())
+            rest = f"of which no module is: {there}" if there else "and there is no module that can be patched"
+            shelf.tell("build", each.path, f"it is for build {each.build_id}, {rest}", each.mod)
     return files
 
 

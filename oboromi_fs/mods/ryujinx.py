@@ -71,7 +71,10 @@ class Ryujinx:
         mods: list[Mod] = []
         for kind in ("kip_patches", "nro_patches", "exefs_patches"):
             folders = [finder.down(path, fold=True) for path in (f"mods/{kind}", f"sdcard/atmosphere/{kind}")]
-            for path in [each for each in folders if each is not None] or [kind]:
+            inner = (
+                [kind] if finder.down("atmosphere", fold=True) is None else []
+            )  # Else the root is that of a card, and no folder of mods.
+            for path in [each for each in folders if each is not None] or inner:
                 if kind != "kip_patches":
                     mods += finder.patch_sets(path, kind, "ryujinx")
                 elif finder.entries(path):

@@ -1,0 +1,88 @@
+"""Mistakes that people who make mods make: patches beside the folder they belong in, modules that are none, another title's game."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oboromi_fs import MemoryFs
+from oboromi_fs.jobs.modstack import other_title
+from oboromi_fs.mods.modulefiles import unloadable
+from oboromi_fs.mods.profiles import PROFILES
+from tests.command import oboromi
+from tests.mods.trees import BUILD_TEXT, ID, LOWER, PLACES, UPPER, game, installed, loaded, module, told, tree
+
+ADDON = ID + 0x1001
+
+
+@pytest.mark.parametrize("kind", ["exefs_patches", "nro_patches", "kip_patches"])
+def test_E19_sets_of_patches_beside_the_folder_they_belong_in_are_told(kind: str) -> None:
+    root = tree({f"{kind}/set/{BUILD_TEXT}.ips": "", f"{PLACES['atmosphere']}/romfs/x": ""})
+    found = installed("atmosphere", root)
+    assert [mod.path for mod in found.mods] == [PLACES["atmosphere"]]
+    (notice,) = found.notices
+    assert (notice.reason, notice.path) == ("place", kind)
+    assert notice.text == f"lies beside the folder atmosphere: Atmosphère asks for atmosphere/{kind}"
+    assert [mod.name for mod in installed("ryujinx", root).mods] == []
+    # Of the folder atmosphere itself, and of a folder of sets, they are in the right place.
+    for files in ({f"{kind}/set/{BUILD_TEXT}.ips": "", f"contents/{LOWER}/romfs/x": ""}, {f"{kind}/set/{BUILD_TEXT}.ips": ""}):
+        assert [mod.path for mod in installed("atmosphere", tree(files)).mods][:1] == [f"{kind}/set"]
+
+
+def test_E19_a_folder_in_another_case_is_told_once() -> None:
+    found = installed("atmosphere", tree({f"Atmosphere/exefs_patches/set/{BUILD_TEXT}.ips": ""}))
+    assert told(found) == [("case", "Atmosphere")]
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_E16_a_module_that_is_none_is_told(name: str) -> None:
+    at = f"{PLACES[name]}/exefs"
+    root = tree({f"{at}/main": module(), f"{at}/sdk": "text", f"{at}/rtld": "", f"{at}/main.npdm": "NSO0", f"{at}/{BUILD_TEXT}.ips": ""})
+    assert [(each.reason, each.path, each.ignored) for each in unloadable(root, installed(name, root))] == [
+        ("damaged", f"{at}/main.npdm", False),
+        ("damaged", f"{at}/rtld", False),
+        ("damaged", f"{at}/sdk", False),
+    ]
+    assert [each.text.partition(": it ")[2].partition(", ")[0] for each in unloadable(root, installed(name, root))] == [
+        "does not begin with META",
+        "is empty (a stub is called rtld.stub)",
+        "does not begin with NSO0",
+    ]
+    good = tree({f"{at}/main": module(), f"{at}/main.npdm": "META", f"{at}/subsdk0.stub": ""})
+    assert list(unloadable(good, installed(name, good))) == []
+
+
+def test_a_module_that_is_none_is_told_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = f"load/{UPPER}/mod/exefs"
+    Path("user", at).mkdir(parents=True)
+    Path("user", at, "sdk").write_text("text", encoding="utf-8")
+    text = "is loaded, and is no NSO: it does not begin with NSO0, and the game will not start with it"
+    assert oboromi("mods", "user").lines[-1] == f"        └── note {at}/sdk: {text}"
+    assert f"user/{at}/sdk: {text}" in oboromi("overlay", "ls", "--mods", "user", "--profile", "yuzu").err.decode()
+    assert "will not start" not in oboromi("mods", "user", "--disable", "mod").text
+
+
+def test_the_game_whose_modules_are_hidden_has_none_to_patch() -> None:
+    at = PLACES["ryujinx"]
+    root = tree({f"{at}/exefs/main.stub": "", f"{at}/exefs/{BUILD_TEXT}.ips": b"PATCH\0\1\0\0\1xEOF"})
+    (notice,) = (each for each in loaded("ryujinx", root, game(exefs={"main": module()})).notices if each.reason == "build")
+    assert notice.text == f"it is for build {BUILD_TEXT}, and there is no module that can be patched"
+
+
+def test_E29_addon_content_is_another_title_than_its_game() -> None:
+    assert other_title("game", ID, ID) == other_title("game", ID, ID + 1) == other_title("dlc", ADDON, ADDON) == []
+    assert other_title("dlc", ADDON, ID) == [f"dlc is title {ADDON:016x}, and the mods are for {ID:016x}"]
+    assert other_title("game", ID, ADDON) == [f"game is title {ID:016x}, and the mods are for {ADDON:016x}"]
+    assert other_title("dlc", ADDON, 0) == []
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_path_in_the_place_of_a_file_system_is_told(name: str) -> None:
+    from oboromi_fs.mods.profiles import profile
+
+    for root in ("user", Path("user")):
+        with pytest.raises(TypeError, match=r"root is a file system, such as HostFs\('user'\), and not "):
+            profile(name).installed(root, ID)  # type: ignore[arg-type]  # What people try.
+    assert profile(name).titles(MemoryFs()) == []
