@@ -9,12 +9,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oboromi_fs import CorruptError, EntryNotFoundError, MemoryStorage, Nca, NotADirectoryEntryError, NspArchive, XciArchive, open_fs
 from oboromi_fs._forge import ContentType, Encryption, made_up_bytes, nca, nca_name, nsp, pfs0, xci
 from oboromi_fs.jobs.pack import PackOptions, plan_pack
 from oboromi_fs.jobs.verify import verify
-from oboromi_fs.opening import locate
+from oboromi_fs.opening import Location, locate
 from oboromi_fs.storage.ncz import NczStorage, is_ncz
 from tests import forged, forged_ncz
 from tests.command import DATA, oboromi
@@ -390,6 +392,25 @@ def test_zeros_for_hashes_in_a_card_are_noted(tmp_path: Path) -> None:
     (tmp_path / "a.xcz").write_bytes(card)
     (found,) = (each for each in checks(tmp_path / "a.xcz") if each.check == "HFS0 entry hash" and each.path.endswith("p.ncz"))
     assert (found.status, "zeros" in found.detail) == ("note", True)
+
+
+@pytest.mark.fuzz
+@given(st.sampled_from("SB"), st.lists(st.tuples(st.integers(0, 0x4200), st.binary(min_size=1, max_size=8)), min_size=1, max_size=3))
+def test_whatever_is_wrong_in_one_verification_goes_on(mode: str, edits: list[tuple[int, bytes]]) -> None:
+    data = bytearray(NSZ[mode].read_bytes())
+    start = NspArchive(MemoryStorage(data)).member(f"{PROGRAM}.ncz").offset
+    for at, new in edits:
+        data[start + 0x4000 + at % 0x200 : start + 0x4000 + at % 0x200 + len(new)] = new
+    with open_fs(MemoryStorage(bytes(data)), DATA / "keys" / "prod.keys") as fs:
+        found = list(verify(Location(fs, "", "game.nsz", "game.nsz")))
+    assert all(each.status != "failed" for each in found if not each.path.endswith((".ncz", ".nsz")) and ".ncz/" not in each.path)
+
+
+def test_an_ncz_stands_for_its_nca(tmp_path: Path) -> None:
+    (tmp_path / "a.ncz").write_bytes(of_nca(forged.program_nca(), exponent=14))
+    with Nca(tmp_path / "a.ncz", KEY_SET) as opened:
+        assert opened.raw.size == len(forged.program_nca())
+        assert NspArchive(opened.storage("exefs")).read_bytes("main") == EXEFS["main"]
 
 
 def test_nested_ones_do_not_wait_for_each_other(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import struct
 import sys
@@ -413,6 +414,23 @@ def test_a_failure_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ncz[0x4000:0x5000].tobytes() == nca[0x4000:0x5000]
 
 
+def test_what_follows_damage_stays_out_of_reach() -> None:
+    nca = content(HEAD + 0x100000, 4)
+    data = bytearray(forged_ncz.solid(nca, ()))
+    at = HEAD + 0x10 + 6  # The first block of Zstandard: a header of 3 bytes, with kind and size.
+    for _ in range(3):
+        header = int.from_bytes(data[at : at + 3], "little")
+        at += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    data[at] |= 0b110  # A kind that does not exist.
+    ncz = opened(bytes(data), size=len(nca))
+    told: set[str] = set()
+    for place in (-1, -1, len(nca) * 7 // 8, -0x100, -1):
+        with pytest.raises(CorruptError, match=r"NCZ stream of game.ncz at 0x") as caught:
+            ncz[place]
+        told.add(str(caught.value))
+    assert len(told) == 1
+
+
 def test_a_bomb_is_refused_before_it_is_made() -> None:
     """A few bytes that say they are a terabyte, in the frame, in the section records, or in the NCA's header."""
     parameters = zstd_parameters(1 << 40)
@@ -566,3 +584,15 @@ def test_with_another_key_a_section_is_what_decryption_makes_of_it() -> None:
     ncz = opened(forged_ncz.blocks(nca, spans))
     section = clear_section(ncz, 0x4000, 0x7000, b"x" * 16, bytes(8))
     assert section[:].tobytes() == AesCtrStorage(MemoryStorage(nca[0x4000:]), b"x" * 16, bytes(8), 0x4000)[:].tobytes()
+
+
+def test_zeros_take_no_room_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "RECENT", 2)
+    nca = bytes(HEAD + (24 << 20)) + b"end"
+    ncz = opened(forged_ncz.solid(nca, ()), size=len(nca))
+    assert ncz[-3:].tobytes() == b"end"
+    assert ncz[HEAD : HEAD + 0x1000].tobytes() == bytes(0x1000)
+    body = ncz._body
+    assert isinstance(body, FrameStorage)
+    assert body._spool is not None
+    assert os.fstat(body._spool.number).st_blocks * 512 < 4 << 20

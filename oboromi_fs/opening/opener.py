@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from oboromi_formats.nca import FS_HEADER_OFFSET, MEDIA_UNIT, FsType
 from oboromi_fs._decode import error, source_name
 from oboromi_fs.backends.nax0 import Nax0Archive, is_nax0, sd_paths
-from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca, rebuilt_nca
+from oboromi_fs.backends.nca import HEADER_SIZE, Nca, is_nca
 from oboromi_fs.backends.nsp import NspArchive
 from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.errors import (
@@ -124,10 +124,8 @@ class Opener:
             MissingKeyError: An NCA, and ``header_key`` is absent.
         """
         found = self.sniff(storage, name)
-        if found == "NCA":
+        if found in ("NCA", "NCZ"):
             return self._on_base(Nca(storage, self.keys, tickets=tickets))
-        if found == "NCZ":
-            return self._on_base(Nca(rebuilt_nca(storage, self.keys), self.keys, tickets=tickets))
         if found == "NAX0":
             archive = self.sd_file(storage, name)
             inside = archive.storage(archive.name)

@@ -10,6 +10,7 @@ from oboromi_fs._decode import decode_bytes, error, source_name
 from oboromi_fs._extents import opened
 from oboromi_fs.backends.nca.header import HEADER_SIZE, UNIT, read_header
 from oboromi_fs.backends.nca.nca0 import body_key, fs_header_bytes, without_later_fields
+from oboromi_fs.backends.nca.rebuilt import rebuilt_nca
 from oboromi_fs.backends.nca.section import NcaSection
 from oboromi_fs.base import FileSystemBase
 from oboromi_fs.errors import (
@@ -24,7 +25,7 @@ from oboromi_fs.errors import (
 )
 from oboromi_fs.keys import FIRST_FIRMWARE, KeySet, master_key_revision
 from oboromi_fs.protocols import DirEntry, Metadata, Storage
-from oboromi_fs.storage.ncz import NczStorage
+from oboromi_fs.storage.ncz import NczStorage, is_ncz
 
 if TYPE_CHECKING:
     import os
@@ -51,7 +52,7 @@ class Nca(FileSystemBase):
     """A content archive: its header, and its sections as files.
 
     Args:
-        source: A storage, or the path of a host file.
+        source: A storage, or the path of a host file; that of an NCZ stands for the NCA in it.
         keys: The user's keys; None searches the default places.
         tickets: Looks up a ticket by rights id, as the archive around this NCA holds them; tried before ``title.keys``.
         base: The NCA that this one is an update of, if it is one.
@@ -81,8 +82,8 @@ class Nca(FileSystemBase):
     ) -> None:
         storage, owned = opened(source)
         super().__init__(owned=owned)
-        self.raw = storage
         self.keys = KeySet.of(keys)
+        self.raw = rebuilt_nca(storage, self.keys) if is_ncz(storage) else storage
         self._tickets = tickets
         self.base = base
         self.base_note = ""

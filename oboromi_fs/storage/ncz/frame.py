@@ -29,17 +29,27 @@ RECENT = 16
 """Pieces that are remembered without a file; a read that skips more than so many ahead is no longer one in order."""
 
 
-class _Spool:
-    """A file of its own that ends with whoever holds this."""
+_ZEROS = bytes(PIECE)
 
-    def __init__(self) -> None:
+
+class _Spool:
+    """A file of its own that ends with whoever holds this. Zeros take no room in it: of them a few bytes can make more than a disk holds.
+
+    Args:
+        size: Bytes it will have, at most.
+    """
+
+    def __init__(self, size: int) -> None:
         import tempfile  # Only where a file is needed.
 
         self.number, path = tempfile.mkstemp(prefix="oboromi-")
         weakref.finalize(self, os.close, self.number)
         os.unlink(path)
+        os.ftruncate(self.number, size)
 
     def put(self, offset: int, data: memoryview) -> None:
+        if data == _ZEROS[: len(data)]:
+            return
         while data:
             count = os.pwrite(self.number, data, offset)
             data, offset = data[count:], offset + count
@@ -146,7 +156,7 @@ class FrameStorage(StorageBase):
         if self._spool is None:
             made = state.made if state is not None else 0
             if not made <= start <= made + RECENT * PIECE:
-                self._spool, state = _Spool(), None
+                self._spool, state = _Spool(self._size), None
                 self._recent.clear()
         if self._failure is not None and start >= self._failure[0]:
             raise self._failure[1].with_traceback(None)  # Found out once; the way there may be long.
