@@ -273,8 +273,6 @@ def _module(name: str, storage: Storage, offset: int) -> LoadedModule:
     except NotThisFormatError as wrong:
         raise CorruptError(wrong.problem, what=f"module {name}", source=wrong.source, offset=wrong.offset, field=wrong.field) from wrong
     problems = layout_problems(nso.segments, storage.size)
-    if not problems and nso.image_size > MAX_IMAGE:
-        problems = [f"takes {nso.image_size:#x} bytes in memory, {MAX_IMAGE:#x} are the most"]
     if problems:
         raise corrupt("; ".join(problems), what=f"module {name}", storage=storage, offset=0x10)
     segments = [

@@ -13,6 +13,7 @@ from oboromi_formats.cnmt import MetaType
 from oboromi_fs import ClosedError, FormatError
 from oboromi_fs.testing import check_filesystem
 from oboromi_fs.titles import open_title
+from oboromi_fs.titles.lazy import FoldersFs, LazyFs
 from tests.building import KEYS
 from tests.titles import forging
 from tests.titles.forging import ADDONS, ID, UPDATE
@@ -156,6 +157,11 @@ def test_much_add_on_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(FormatError):
             title.read_dir(f"addons/{ids[3]:016x}")
         assert title.read_bytes(f"addons/{ids[2]:016x}/g") == b"g"
+    with open_title(tmp_path, keys=KEYS) as title:
         late = title.union
+        at = [layer for layer in late.layers if layer.at.startswith("addons")]
+        assert [layer.at.rpartition("/")[2] for layer in at] == [*(f"{each:016x}" for each in (*ids[:2], ids[5], ids[5])), "addons"]
+        assert isinstance(at[-1].fs, FoldersFs)
+        assert not any(fs.made for fs in at[-1].fs.folders.values() if isinstance(fs, LazyFs))
     with pytest.raises(ClosedError):
         late.read_bytes(f"addons/{ids[4]:016x}/f")

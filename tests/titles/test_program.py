@@ -152,6 +152,7 @@ def edited(offset: int, *words: int) -> bytes:
         (edited(0x24, 0x1234), "not at the start of a page"),
         (edited(0x38, 0x7FFFFFF0), "data ends at"),
         (edited(0x3C, 0x7FFFFFF0), "in memory, 0x20000000 are the most"),
+        (edited(0x3C, 0xFFFFFFFF), "modules up to sdk take 0x100007000 bytes in memory, 0x20000000 are the most"),
         (b"NSO0", "the last"),
         (b"", "magic is"),
         (b"MZ" * 0x100, "magic is b'MZMZ'"),
