@@ -10,10 +10,11 @@ from oboromi_fs import MemoryFs
 from oboromi_fs.jobs.modstack import other_title
 from oboromi_fs.mods.modulefiles import unloadable
 from oboromi_fs.mods.profiles import PROFILES
-from tests.command import oboromi
+from tests.command import KEYS, NSP, oboromi
 from tests.mods.trees import BUILD_TEXT, ID, LOWER, PLACES, UPPER, game, installed, loaded, module, told, tree
 
 ADDON = ID + 0x1001
+NCA = "d19f0a10f0c45ca6aa21e0bccdb0ae74.nca"
 
 
 @pytest.mark.parametrize("kind", ["exefs_patches", "nro_patches", "kip_patches"])
@@ -86,3 +87,18 @@ def test_a_path_in_the_place_of_a_file_system_is_told(name: str) -> None:
         with pytest.raises(TypeError, match=r"root is a file system, such as HostFs\('user'\), and not "):
             profile(name).installed(root, ID)  # type: ignore[arg-type]  # What people try.
     assert profile(name).titles(MemoryFs()) == []
+
+
+def test_a_package_that_is_compared_with_what_was_in_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("changed").mkdir()
+    Path("changed/hello.txt").write_text("mine", encoding="utf-8")
+    files = f"{NSP}/@program/romfs"
+    found = oboromi(*KEYS, "overlay", "diff-mod", NSP, "changed", "-o", "mod")
+    text = f"oboromi: warning: {NSP} was compared as the container it is; the files of the game in it are {files}"
+    assert found.err.decode().splitlines()[-1] == text
+    assert b"warning" not in oboromi(*KEYS, "overlay", "diff-mod", files, "changed", "-o", "right").err
+    assert (
+        f"in it are {files.replace('@program', NCA)}"
+        in oboromi(*KEYS, "overlay", "diff-mod", f"{NSP}/{NCA}", "changed", "-o", "nca").err.decode()
+    )

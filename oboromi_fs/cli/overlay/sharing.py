@@ -8,6 +8,7 @@ from oboromi_fs.cli.console import plural, printable, size_text
 from oboromi_fs.cli.failures import DONE, NO, UsageError
 from oboromi_fs.cli.overlay.places import check_output
 from oboromi_fs.cli.progress import Progress
+from oboromi_fs.errors import OboromiFsError
 from oboromi_fs.jobs.stackfile import stack_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,26 @@ def run_diff_mod(session: Session, options: argparse.Namespace) -> int:
             f"{len(report.deleted)} deleted",
         )
         session.console.note(f"{', '.join(counts)}: {size_text(report.size)}, written to {options.output}")
+    inner = {path: _files_in(session, path) for path in (options.old, options.new)} if report else {}
+    if not all(inner.values()):
+        for path, files in inner.items():
+            if files:
+                session.console.warn(f"{path} was compared as the container it is; the files of the game in it are {files}")
     return DONE if report else NO
+
+
+def _files_in(session: Session, path: str) -> str:
+    """Where in a package or NCA the files of its game are; ``""`` for what is none."""
+    if session.locate(path).kind == "directory":
+        return ""
+    for inner in ("@program/romfs", "romfs"):
+        files = f"{path.rstrip('/')}/{inner}"
+        try:
+            session.locate(files)
+        except (OboromiFsError, OSError):
+            continue
+        return files
+    return ""
 
 
 def _opened(session: Session, path: str) -> FileSystemBase:
