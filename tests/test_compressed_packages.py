@@ -152,6 +152,18 @@ def test_verbs_work_on_them(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "plain") == [f"{PROGRAM}.ncz"]
 
 
+@pytest.mark.parametrize("mode", ["S", "B"])
+def test_extraction_checks_what_an_ncz_makes(tmp_path: Path, mode: str) -> None:
+    assert oboromi("extract", "--verify", NSZ[mode], "-o", tmp_path / "good", *CORPUS_KEYS).code == 0
+    data = bytearray(NSZ[mode].read_bytes())
+    data[NspArchive(NSZ[mode]).member(f"{PROGRAM}.ncz").offset + 0x4030] ^= 1
+    (tmp_path / "bad.nsz").write_bytes(data)
+    result = oboromi("extract", "--verify", tmp_path / "bad.nsz", "-o", tmp_path / "bad", *CORPUS_KEYS)
+    assert result.code == 3
+    assert f"the hash of '{PROGRAM}.ncz' begins" in result.message
+    assert not (tmp_path / "bad").exists()
+
+
 def test_the_absent_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zstandard", None)
     result = oboromi("ls", NSZ["B"] / f"{PROGRAM}.ncz", *CORPUS_KEYS)
