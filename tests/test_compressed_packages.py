@@ -72,6 +72,8 @@ def test_the_path_of_the_nca_names_what_the_ncz_holds(mode: str) -> None:
             entered = fs.enter(top)
             assert isinstance(entered, Nca)
             assert isinstance(entered.raw, NczStorage)
+            if top.endswith(".nca"):
+                assert entered.raw is fs.storage(top)
         for entry in plain.read_dir():
             assert fs.read_bytes(entry.name) == plain.read_bytes(entry.name)
 

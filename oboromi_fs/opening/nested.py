@@ -20,7 +20,7 @@ from oboromi_fs.errors import (
 )
 from oboromi_fs.opening.opener import Opener
 from oboromi_fs.opening.rebuilding import RebuiltFs, compressed_name
-from oboromi_fs.paths import addressable, join, normalise
+from oboromi_fs.paths import addressable, join, normalise, split
 from oboromi_fs.protocols import DirEntry, Extent, FileSystem, Metadata, PathType, Storage
 from oboromi_fs.storage.ncz import is_ncz
 
@@ -184,11 +184,10 @@ class NestedFs(FileSystemBase):
             storage = fs.storage(compressed)
             if not is_ncz(storage):
                 return None
-            found = RebuiltFs(
-                inner.rpartition("/")[2],
-                rebuilt_nca(storage, self.keys),
-                lambda: self._enter(fs, compressed, join(prefix, compressed)),
-            )
+            directory, name = split(inner)
+            whole = rebuilt_nca(storage, self.keys)
+            # What is entered reads the same storage: a solid one keeps what it has made.
+            found = RebuiltFs(name, whole, lambda: self.opener.container(whole, name, tickets=self.tickets_of(fs, directory)))
             self._rebuilt[outer] = found
         return found
 
