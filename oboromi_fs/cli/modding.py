@@ -173,8 +173,13 @@ def _laid(session: Session, root: ModRoot, found: Sequence[Surveyed], opened: Op
 
 
 def _held(root: ModRoot, found: Installed, known: dict[str, list[tuple[str, str]]]) -> Installed:
-    """What was found, with the names that not every disk can hold, and modules that are none."""
-    return replace(found, notices=tuple(dict.fromkeys([*found.notices, *unholdable(root.fs, found, known), *unloadable(root.fs, found)])))
+    """What was found, with the names that not every disk can hold, and modules and patches that are none."""
+    more = [*unholdable(root.fs, found, known), *unloadable(root.fs, found)]
+    if any(True for mod in found.enabled for _ in mod.of_kind("exefs", "exefs_patches")):
+        from oboromi_fs.mods.patched import unusable_patches
+
+        more += unusable_patches(root.fs, found)
+    return without_idle_parts(root.fs, replace(found, notices=tuple(dict.fromkeys([*found.notices, *more]))))
 
 
 def _branches(found: Sequence[Surveyed], cheats: Cheats) -> Iterator[Branch]:

@@ -9,6 +9,7 @@ import pytest
 from oboromi_fs import MemoryFs
 from oboromi_fs.jobs.modstack import other_title
 from oboromi_fs.mods.modulefiles import unloadable
+from oboromi_fs.mods.patched import unusable_patches
 from oboromi_fs.mods.profiles import PROFILES
 from tests.command import KEYS, NSP, oboromi
 from tests.mods.trees import BUILD_TEXT, ID, LOWER, PLACES, UPPER, game, installed, loaded, module, told, tree
@@ -63,6 +64,26 @@ def test_a_module_that_is_none_is_told_by_the_command(tmp_path: Path, monkeypatc
     assert oboromi("mods", "user").lines[-1] == f"        └── note {at}/sdk: {text}"
     assert f"user/{at}/sdk: {text}" in oboromi("overlay", "ls", "--mods", "user", "--profile", "yuzu").err.decode()
     assert "will not start" not in oboromi("mods", "user", "--disable", "mod").text
+
+
+@pytest.mark.parametrize("name", ["atmosphere", "ryujinx", "plain"])
+def test_E25_a_truncated_patch_is_told_without_the_game_as_well(name: str) -> None:
+    at = {"ryujinx": "mods/exefs_patches"}.get(name, "atmosphere/exefs_patches")
+    whole = b"PATCH\0\1\0\0\1xEOF"
+    root = tree({f"{at}/a/{BUILD_TEXT}.ips": whole, f"{at}/b/{BUILD_TEXT}.ips": whole[:7]})
+    (notice,) = unusable_patches(root, installed(name, root))
+    assert (notice.reason, notice.path, notice.mod, notice.ignored) == ("damaged", f"{at}/b/{BUILD_TEXT}.ips", "b", True)
+    assert notice.text == "nothing of it is applied: IPS at 0x5: ends at 0x7 without the end mark b'EOF'"
+
+
+def test_the_command_tells_of_a_truncated_patch_without_the_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = f"load/{UPPER}/mod/exefs"
+    Path("user", at).mkdir(parents=True)
+    Path("user", at, f"{BUILD_TEXT}.ips").write_bytes(b"PATCH")
+    lines = oboromi("mods", "user").lines
+    assert lines[2] == "    └── mod: nothing that is loaded"
+    assert lines[3].startswith(f"        └── ignored {at}/{BUILD_TEXT}.ips: nothing of it is applied: IPS at 0x5: ends at 0x5")
 
 
 def test_the_game_whose_modules_are_hidden_has_none_to_patch() -> None:
