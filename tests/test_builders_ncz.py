@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oboromi_formats.nca import Encryption
-from oboromi_fs import CorruptError, FormatError, KeySet, MemoryStorage, MissingKeyError, Nca
+from oboromi_fs import CorruptError, FormatError, KeySet, MemoryStorage, MissingKeyError, Nca, UnsupportedError
 from oboromi_fs._forge import nca as forge_nca
 from oboromi_fs.backends.nca import CryptRun, crypt_runs
 from oboromi_fs.builders.ncz import NczBuilder, NczOptions
@@ -176,6 +176,14 @@ def test_damage_is_told() -> None:
         built(bytes(HEAD + 0x100), [CryptRun(HEAD, HEAD + 0x200, Encryption.NONE)])
     with pytest.raises(FormatError, match=r"NCZ: 0x4000 bytes; the first 0x4000 of an NCA are never compressed"):
         built(bytes(HEAD), [])
+
+
+def test_too_many_runs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oboromi_fs.builders.ncz.MOST_SECTIONS", 3)
+    runs = [CryptRun(HEAD + at, HEAD + at + 16, Encryption.AES_CTR, KEY, UPPER) for at in range(0, 0x40, 16)]
+    with pytest.raises(UnsupportedError, match="4 runs of other encryption; at most 3 are written"):
+        built(bytes(HEAD + 0x40), runs)
+    assert len(records(built(bytes(HEAD + 0x30), runs[:3]))) == 3
 
 
 @pytest.mark.parametrize("options", [{"level": 0}, {"level": 23}, {"exponent": 13}, {"exponent": 26}])

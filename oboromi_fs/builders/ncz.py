@@ -25,11 +25,11 @@ from oboromi_formats.ncz import (
     NczSectionHeader,
 )
 from oboromi_fs._decode import dtype, encode
-from oboromi_fs.errors import FormatError
+from oboromi_fs.errors import FormatError, UnsupportedError
 from oboromi_fs.storage._source import fill, view_of
 from oboromi_fs.storage.aside import written_aside
 from oboromi_fs.storage.ncz.crypting import SectionCrypt
-from oboromi_fs.storage.ncz.header import NczHeader
+from oboromi_fs.storage.ncz.header import MOST_SECTIONS, NczHeader
 from oboromi_fs.storage.ncz.sharing import share
 from oboromi_fs.storage.ncz.zstd import zstandard
 
@@ -118,7 +118,7 @@ class NczBuilder:
 
     Raises:
         FormatError: The NCA is too short to be compressed, or its sections overlap.
-        UnsupportedError: The package zstandard is not installed.
+        UnsupportedError: The package zstandard is not installed; or a patch changes its generation more often than can be said.
     """
 
     def __init__(self, raw: Storage, runs: Sequence[CryptRun], options: NczOptions | None = None) -> None:
@@ -261,6 +261,8 @@ def _sections(runs: Sequence[CryptRun], size: int) -> NczHeader:
         add(start, run.stop, _CRYPTO[run.encryption], run.key, run.upper)
         end = run.stop
     add(end, size, NczCrypto.NONE)
+    if len(rows) > MOST_SECTIONS:
+        raise UnsupportedError(f"{len(rows)} runs of other encryption; at most {MOST_SECTIONS} are written", what="NCZ section table")
     sections = np.array(rows, dtype(NCZ_SECTION))
     starts = sections["offset"].astype(np.int64)
     return NczHeader(sections, starts, starts + sections["size"].astype(np.int64), 0, None, None)

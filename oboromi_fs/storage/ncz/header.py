@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from oboromi_formats.ncz import NczBlockHeader
     from oboromi_fs.protocols import Storage
 
-__all__ = ["CTR_TYPES", "NczHeader", "is_ncz", "read_ncz_header"]
+__all__ = ["CTR_TYPES", "MOST_SECTIONS", "NczHeader", "is_ncz", "read_ncz_header"]
 
 CTR_TYPES = (NczCrypto.AES_CTR, NczCrypto.AES_CTR_EX)
 """Sections that are encrypted when the NCA is made again; all others are stored as the NCA has them."""
-_MOST_SECTIONS = 1 << 20
+MOST_SECTIONS = 1 << 20
+"""Section records that are read, and written: a large update has some thousands."""
 _MOST_BLOCKS = 1 << 24
 """Blocks of the smallest size that make 256 GiB: no NCA is nearly as large."""
 _RECORDS_AT = VERBATIM_SIZE + NCZ_SECTION_HEADER.size
@@ -95,10 +96,10 @@ def read_ncz_header(storage: Storage) -> NczHeader:
         raise error(NotThisFormatError, problem, what="NCZ", storage=storage, offset=min(VERBATIM_SIZE, storage.size), field="magic")
     count = decode(NCZ_SECTION_HEADER, storage, VERBATIM_SIZE).count
     room = (storage.size - _RECORDS_AT) // NCZ_SECTION.row_size
-    if count > min(room, _MOST_SECTIONS):
+    if count > min(room, MOST_SECTIONS):
         problem = f"{count} sections take {count * NCZ_SECTION.row_size:#x} bytes, {storage.size - _RECORDS_AT:#x} are there"
         if count <= room:
-            problem = f"{count} sections; at most {_MOST_SECTIONS} are read"
+            problem = f"{count} sections; at most {MOST_SECTIONS} are read"
         raise corrupt(problem, what="NCZ section header", storage=storage, offset=VERBATIM_SIZE + 8, field="count")
     sections = table(NCZ_SECTION, storage, _RECORDS_AT, count)
     starts, ends = _checked_sections(storage, sections)
