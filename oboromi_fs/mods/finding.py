@@ -76,8 +76,11 @@ class Habits:
 
 
 def name_of(root: FileSystem, otherwise: str) -> str:
-    """Return what the folder is called that is the root of a file system."""
+    """Return what the folder is called that is the root of a file system; of an archive, its name without the ending."""
     path = getattr(root, "root", "")
+    archive = getattr(getattr(root, "raw", None), "name", "")
+    if not path and isinstance(archive, str) and is_packed(archive):
+        path = os.path.splitext(archive)[0]
     return (os.path.basename(path) if isinstance(path, str) else "") or otherwise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -123,3 +124,11 @@ def test_a_package_that_is_compared_with_what_was_in_it_is_told(tmp_path: Path, 
         f"in it are {files.replace('@program', NCA)}"
         in oboromi(*KEYS, "overlay", "diff-mod", f"{NSP}/{NCA}", "changed", "-o", "nca").err.decode()
     )
+
+
+def test_the_mod_in_an_archive_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ZipFile("My Mod 1.2.zip", "w") as archive:
+        archive.writestr("romfs/a", "")
+    assert oboromi("mods", "My Mod 1.2.zip", "--profile", "yuzu").lines[-1] == "    └── My Mod 1.2: romfs"
+    assert oboromi("mods", "My Mod 1.2.zip", "--profile", "yuzu", "--disable", "my mod 1.2").lines[2] == "    └── My Mod 1.2 (off): romfs"
