@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -145,8 +146,12 @@ class Contents:
             FormatError, MissingKeyError, OSError: It cannot be opened.
         """
         where = _below(meta.package, content.path or "")
-        place = self._place(meta.package)
-        path = _below(place.path, content.path or "")
+        if meta.form == "folder":  # Each file by itself: the folder would not close it.
+            place = self._place(os.path.join(meta.package, content.path or ""))
+            path = place.path
+        else:
+            place = self._place(meta.package)
+            path = _below(place.path, content.path or "")
         if place.fs.metadata(path).kind == "directory":
             folder = FolderBody(place.fs, path, where)
             if not folder.parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -21,7 +22,7 @@ from oboromi_fs.paths import addressable, join
 from oboromi_fs.splitparts import parts_listed
 from oboromi_fs.titles.found import FoundContent, FoundMeta, FoundTicket, Issue, Package
 from oboromi_fs.titles.places import Place, find_places
-from oboromi_fs.titles.unlisted import FAMILY, application_of, by_headers, contents_in, extracted_meta, program_id_in
+from oboromi_fs.titles.unlisted import FAMILY, Headline, application_of, by_headers, contents_in, extracted_meta, program_id_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -182,12 +183,12 @@ class _Looking:
         metas = [each for each in ncas if each.name.lower().endswith(_META)]
         seen: set[bytes] = set()
         self._add_all(nested, metas, by_id, seen)
-        others: dict[str, Nca] = {}
+        others: dict[str, Headline] = {}
         if not metas or self.place.form == "folder":
             # A console names its Meta NCAs as all others: which they are stands in their headers.
             left = [each for each in ncas if each.path not in self._claimed and each not in metas]
-            others = dict(self._opened(nested, left[: _MOST_HEADERS[self.place.form]]))
-            unnamed = [each for each in left if each.path in others and others[each.path].header.content_type == ContentType.META]
+            others = dict(self._headlines(nested, left[: _MOST_HEADERS[self.place.form]]))
+            unnamed = [each for each in left if each.path in others and others[each.path].content_type == ContentType.META]
             self._add_all(nested, unnamed, by_id, seen)
             metas += unnamed
         if not self.metas and others:
@@ -210,29 +211,39 @@ class _Looking:
             if each.path not in self._claimed and each not in metas and self._where(each.path) not in told:
                 self.tell("no-meta", self._where(each.path), "no content meta in the folder lists it")
 
-    def _opened(self, nested: NestedFs, ncas: Iterable[_File]) -> Iterator[tuple[str, Nca]]:
+    @contextmanager
+    def _entered(self, nested: NestedFs, file: _File) -> Iterator[FileSystem | None]:
+        """What is in a file of the place. Those of a folder are closed one by one: there may be more than can be open at once."""
+        if self.place.form != "folder":
+            yield nested.enter(join(self._inner, file.path))
+            return
+        location = locate(os.path.join(self.place.path, file.path), opener=self.opener)
+        with location.fs as alone:
+            yield alone.enter(location.path)
+
+    def _headlines(self, nested: NestedFs, ncas: Iterable[_File]) -> Iterator[tuple[str, Headline]]:
         for each in ncas:
             if each.is_folder:
                 continue
             try:
-                nca = nested.enter(join(self._inner, each.path))
+                with self._entered(nested, each) as nca:
+                    found = Headline.of(nca) if isinstance(nca, Nca) else None
             except MissingKeyError as wrong:
                 self.tell_key(self._where(each.path), wrong)
                 return
             except (OboromiFsError, OSError) as wrong:
                 self.tell("damaged", self._where(each.path), str(wrong))
                 continue
-            if isinstance(nca, Nca):
-                yield each.path, nca
+            if found is not None:
+                yield each.path, found
 
     def _content_meta(self, nested: NestedFs, file: _File) -> ContentMeta | None:
-        path = join(self._inner, file.path)
         try:
             if file.is_folder:
-                return extracted_meta(nested, path)
-            nca = nested.enter(path)
-            if isinstance(nca, Nca):
-                return ContentMeta.of_nca(nca)
+                return extracted_meta(nested, join(self._inner, file.path))
+            with self._entered(nested, file) as nca:
+                if isinstance(nca, Nca):
+                    return ContentMeta.of_nca(nca)
             self.tell("damaged", self._where(file.path), "is called a Meta NCA, and is no NCA")
         except MissingKeyError as wrong:
             self.tell_key(self._where(file.path), wrong)
@@ -327,7 +338,7 @@ class _Looking:
 
     # Without content metas
 
-    def _without_meta(self, ncas: dict[str, Nca], files: dict[str, _File], *, itself: bool) -> None:
+    def _without_meta(self, ncas: dict[str, Headline], files: dict[str, _File], *, itself: bool) -> None:
         """Take NCAs that no content meta lists for the titles that their headers name."""
         for title, kind, contents in by_headers(ncas, {path: files[path].size for path in ncas}):
             application = application_of(title, kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_formats.cnmt import MetaType, RecordType
 from oboromi_formats.nca import ContentType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oboromi_fs.backends.nca import Nca
     from oboromi_fs.base import FileSystemBase
 
-__all__ = ["FAMILY", "application_of", "by_headers", "contents_in", "extracted_meta", "program_id_in"]
+__all__ = ["FAMILY", "Headline", "application_of", "by_headers", "contents_in", "extracted_meta", "program_id_in"]
 
 FAMILY = 0xFFF
 """Bits in which the ids of an application, its programs and its update may differ."""
@@ -39,6 +39,25 @@ _FOLDERS = {
 }
 
 
+class Headline(NamedTuple):
+    """What the header of an NCA says of the title it belongs to.
+
+    Attributes:
+        program_id: Of the title, or of one of its programs.
+        content_type: A :class:`~oboromi_formats.nca.ContentType`, or another number.
+        is_update: Whether it holds only what differs from a base.
+    """
+
+    program_id: int
+    content_type: int
+    is_update: bool
+
+    @classmethod
+    def of(cls, nca: Nca) -> Headline:
+        """Take it from an NCA, which may then be closed."""
+        return cls(nca.header.program_id, nca.header.content_type, nca.is_update)
+
+
 def application_of(title_id: int, kind: int) -> int:
     """Return the application that a title belongs to, by its id.
 
@@ -53,7 +72,7 @@ def application_of(title_id: int, kind: int) -> int:
     return title_id
 
 
-def by_headers(ncas: Mapping[str, Nca], sizes: Mapping[str, int]) -> list[tuple[int, MetaType, tuple[FoundContent, ...]]]:
+def by_headers(ncas: Mapping[str, Headline], sizes: Mapping[str, int]) -> list[tuple[int, MetaType, tuple[FoundContent, ...]]]:
     """Group NCAs by the ids in their headers.
 
     Args:
@@ -65,7 +84,7 @@ def by_headers(ncas: Mapping[str, Nca], sizes: Mapping[str, int]) -> list[tuple[
     """
     groups: dict[tuple[int, bool], list[FoundContent]] = {}
     for path, nca in ncas.items():
-        program, kind = nca.header.program_id, nca.header.content_type
+        program, kind = nca.program_id, nca.content_type
         record = _RECORDS.get(ContentType(kind)) if kind in tuple(ContentType) else None
         if record is None:
             continue

@@ -429,9 +429,10 @@ def test_interrupted_it_keeps_what_it_found(folder: Path, kept: Path, base: byte
         if done == 3:
             raise KeyboardInterrupt
 
+    before = threading.active_count()  # Those that decompress NCZ stay, if a test before had them.
     with pytest.raises(KeyboardInterrupt):
         look(folder, kept, progress=stop, workers=1)
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
     changes, _ = look(folder, kept)
     assert (changes.looked + changes.unchanged, changes.unchanged) == (40, 2)
 

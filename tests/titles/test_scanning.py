@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oboromi_formats.cnmt import MetaType, RecordType
-from oboromi_fs import Opener
-from oboromi_fs.titles import Package, find_places, look_into, scan
+from oboromi_fs import ClosedError, File, Opener
+from oboromi_fs.titles import Package, find_places, look_into, open_title, scan
 from tests.building import KEYS, without
 from tests.titles import forging
 from tests.titles.forging import ADDONS, ID, UPDATE
@@ -163,3 +163,32 @@ def test_only_headers_are_read(tmp_path: Path, wrapping: str) -> None:  # A para
         patch.setattr(os, "preadv", preadv)
         assert len(look_into(place, opener).metas) == 1
     assert 0 < counted < 0x10000
+
+
+def test_loose_files_are_closed_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console's folder has thousands of NCAs, and a process may have a thousand files open."""
+    files = dict(forging.base_title())
+    made = forging.Made("data", ADDONS[0], {"romfs": forging.romfs({"a": b"a"})})
+    files |= {f"{number:032x}.nca": made.data for number in range(30)}
+    forging.put(tmp_path, files)
+    opened: list[File] = []
+    most = 0
+
+    def counting(path: str, **options: Any) -> File:
+        nonlocal most
+        file = real(path, **options)
+        opened.append(file)
+        most = max(most, sum(not each.closed for each in opened))
+        return file
+
+    real = File.open
+    monkeypatch.setattr(File, "open", counting)
+    (meta,) = scan([tmp_path], KEYS)
+    assert (meta.title_id, len(opened) >= 30, most <= 2) == (ID, True, True)
+    assert all(each.closed for each in opened)
+    with open_title(tmp_path, keys=KEYS) as title:
+        text = title.storage("romfs/data/b.txt")
+        assert text[:] == forging.BASE["data/b.txt"]
+    assert all(each.closed for each in opened)
+    with pytest.raises(ClosedError):
+        text[:]
