@@ -34,7 +34,7 @@ from oboromi_fs.storage.ncz.sharing import share
 from oboromi_fs.storage.ncz.zstd import zstandard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from typing import TypeAlias
 
@@ -208,14 +208,33 @@ class NczBuilder:
         # With threads, even one, the bytes do not depend on how many there are.
         compressor = zstandard().ZstdCompressor(level=self._options.level, threads=workers)
         stream = compressor.compressobj(size=self._raw.size - VERBATIM_SIZE)
-        buffer = memoryview(bytearray(_PIECE))
-        for start in range(VERBATIM_SIZE, self._raw.size, _PIECE):
-            part = buffer[: min(_PIECE, self._raw.size - start)]
-            self._clear_shared(start, part)
+        done = VERBATIM_SIZE
+        for part in self._pieces():
             at = _append(output, at, stream.compress(part))
+            done += len(part)
             if progress is not None:
-                progress(start + len(part), self.work)
+                progress(done, self.work)
         return _append(output, at, stream.flush())
+
+    def _pieces(self) -> Iterator[memoryview]:
+        """All that is compressed, in the clear; the next piece is read while one is in use."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        buffers = [memoryview(bytearray(min(_PIECE, self._raw.size))) for _ in range(2)]
+        starts = range(VERBATIM_SIZE, self._raw.size, _PIECE)
+
+        def piece(number: int) -> memoryview:
+            part = buffers[number % 2][: min(_PIECE, self._raw.size - starts[number])]
+            self._clear_shared(starts[number], part)
+            return part
+
+        with ThreadPoolExecutor(1, "read") as pool:
+            waiting = pool.submit(piece, 0)
+            for number in range(1, len(starts) + 1):
+                part = waiting.result()
+                if number < len(starts):
+                    waiting = pool.submit(piece, number)
+                yield part
 
     def _clear_shared(self, start: int, target: memoryview) -> None:
         def work(index: int) -> None:
