@@ -15,7 +15,7 @@ from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import SubFs
-from oboromi_fs.contents import ContentMeta
+from oboromi_fs.contents import ContentMeta, record_type_name
 from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
 from oboromi_fs.opening import NestedFs, Opener, locate
 from oboromi_fs.paths import addressable, join
@@ -308,7 +308,7 @@ class _Looking:
             tuple(each for each in self.tickets if _is_of(each, header.title_id, application)),
         )
         for absent in found.missing:
-            text = f"{absent.content_id} ({_record_name(absent.type)}) of {found.label} is not there"
+            text = f"{absent.content_id} ({record_type_name(absent.type)}) of {found.label} is not there"
             self.tell("missing", self._where(file.path), text, header.title_id)
         self.metas.append(found)
 
@@ -383,9 +383,3 @@ def _files_of(container: FileSystem) -> Iterator[_File]:
 def _is_of(ticket: FoundTicket, title_id: int, application: int) -> bool:
     named = int(ticket.rights_id[:16], 16)
     return named == title_id or (named & ~FAMILY == title_id & ~FAMILY == application & ~FAMILY)
-
-
-def _record_name(number: int) -> str:
-    from oboromi_fs.contents import record_type_name
-
-    return record_type_name(number)

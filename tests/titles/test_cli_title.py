@@ -138,6 +138,8 @@ def test_a_damaged_section_does_not_lose_the_rest(tmp_path: Path, pile: Path) ->
         shown = oboromi("title", "ls", *words, *given)
         assert (shown.code, shown.lines) == (3, [])
     assert oboromi("title", "extract", "exefs", "-o", str(tmp_path / "no"), *given).code == 3
+    shown = oboromi("title", "info", *given)
+    assert (shown.code, [line for line in shown.lines if "cannot be read: exefs: " in line] != []) == (3, True)
     assert oboromi("title", "ls", "-R", "romfs", *given).code == 0
     assert oboromi("title", "ls", *given).lines == ["control", "exefs", "manual", "romfs"]
 
@@ -148,6 +150,17 @@ def test_a_key_that_is_absent_is_another_matter(tmp_path: Path, pile: Path) -> N
     assert oboromi("title", "extract", "/", "-o", str(tmp_path / "out"), *given).code == 4
     assert not (tmp_path / "out").exists()
     assert oboromi("title", "extract", "control", "-o", str(tmp_path / "out"), *given).code == 0
+
+
+def test_info_tells_what_is_odd_about_control_data_and_programs(tmp_path: Path, pile: Path) -> None:
+    control = forging.Made("control", forging.ID, {"romfs": forging.romfs({"control.nacp": bytes(0x3FFF)})})
+    program = forging.program({"rtld": forging.EXEFS["rtld"]}, {"a": b"a"})
+    files = forging.with_meta(forging.ID, MetaType.APPLICATION, [program, control])
+    forging.put(tmp_path, {"b.nsp": forging.nsp(files)})
+    shown = oboromi("title", "info", "-f", str(tmp_path / "b.nsp"), "--keys", str(pile.parent / "prod.keys"))
+    assert shown.code == 0
+    assert "├── program 0: there is no main; there is no main.npdm" in shown.lines
+    assert "├── control data: has 0x3fff bytes, and should have 0x4000" in shown.lines
 
 
 def test_nothing_is_written_where_the_title_is_looked_for(tmp_path: Path, pile: Path) -> None:

@@ -8,7 +8,7 @@ from oboromi_fs.cli.console import printable
 from oboromi_fs.cli.drawing import Branch, draw
 from oboromi_fs.cli.failures import DAMAGED, DONE
 from oboromi_fs.cli.title.opening import open_given, tell, title_arguments
-from oboromi_fs.errors import EntryNotFoundError, OboromiFsError
+from oboromi_fs.errors import EntryNotFoundError, MissingKeyError, OboromiFsError
 from oboromi_fs.paths import normalise
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def info_arguments(parser: argparse.ArgumentParser) -> None:
 def run_info(session: Session, options: argparse.Namespace) -> int:
     """Describe the title."""
     title = open_given(session, options)
+    faults = title.faults()
     name, display_version, control = _names(title)
     document = {
         "title_id": f"{title.title_id:016x}",
@@ -51,6 +52,7 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
         "programs": [_program(title, index) for index in title.programs],
         "mods": [_mods(title, number) for number in title.loadouts],
         "issues": [issue.to_json() for issue in title.issues],
+        "unreadable": [{"part": part, "reason": str(wrong)} for part, wrong in faults.items()],
         "notices": [notice.to_json() for notice in title.notices],
     }
     if session.json:
@@ -58,6 +60,7 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
     else:
         session.console.lines(draw(Branch(_headline(document), list(_branches(title, document)))))
     damaged = any(issue.kind == "damaged" for issue in title.issues)
+    damaged = damaged or any(not isinstance(wrong, MissingKeyError) for wrong in faults.values())
     return DAMAGED if damaged else DONE
 
 
@@ -122,6 +125,8 @@ def _branches(title: Title, document: dict[str, Any]) -> Iterator[Branch]:
         yield Branch(f"mods of {each['title_id']} ({each['profile']}), the later wins", mods)
     for text in document["control"]:
         yield Branch(f"control data: {printable(text)}")
+    for each in document["unreadable"]:
+        yield Branch(f"cannot be read: {printable(each['part'])}: {printable(each['reason'])}")
     for issue in title.issues:
         yield Branch(f"{issue.kind}: {printable(str(issue))}")
     for notice in title.notices:

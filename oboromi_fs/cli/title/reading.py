@@ -101,8 +101,8 @@ def run_extract(session: Session, options: argparse.Namespace) -> int:
 
     check_usage(options)
     output = os.path.realpath(options.output)
-    for source in options.sources:
+    for source in (*options.sources, *(options.mods or ())):
         if os.path.isdir(source) and is_or_lies_in(output, os.path.realpath(source)):
-            raise UsageError(f"{options.output} lies in {source}, and would be taken for a part of the title the next time")
+            raise UsageError(f"{options.output} lies in {source}, and would be taken for a part of the title, or a mod, the next time")
     found = readable_in(session, options, options.path, check=options.verify)
     return found.finish(session, extract_place(session, options, found.place, found.problems))
