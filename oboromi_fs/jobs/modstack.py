@@ -150,7 +150,8 @@ def open_mods(
         warnings.append(no_mods_text(profile, folder, chosen))
     if loadout.installed.unknown:
         warnings.append(unknown_text(loadout.installed.unknown, (mod.name for mod in reversed(loadout.installed.mods))))
-    warnings += [f"{os.path.join(folder.path, notice.path)}: {notice.text}" for notice in unloadable(folder.fs, loadout.installed)]
+    wrong = (notice for notice in unloadable(folder.fs, loadout.installed) if notice not in loadout.notices)
+    warnings += [f"{os.path.join(folder.path, notice.path)}: {notice.text}" for notice in wrong]
     if game is not None and game_title is not None:
         warnings += other_title(game, game_title, chosen)
     return ModStack(spec, loadout.union, [], loadout, opened, folder.path, tuple(warnings))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from oboromi_fs.errors import CorruptError, FormatError, OboromiFsError
+from oboromi_fs.errors import CorruptError, OboromiFsError
 from oboromi_fs.mods.names import is_module
 from oboromi_fs.mods.patchorder import AppliedPatch
-from oboromi_fs.mods.places import Shelf
+from oboromi_fs.mods.places import Shelf, without_path
 from oboromi_fs.mods.yuzu import CARD
 from oboromi_fs.patches.applying import PatchedStorage, apply_patch
 from oboromi_fs.patches.buildids import build_id_of, name_problem, stem
@@ -103,7 +103,7 @@ def _read(shelf: Shelf, mod: Mod, path: str, dialect: Dialect) -> PatchFile | No
             patch = parse_pchtxt(storage[:].tobytes(), dialect)
             build_id = patch.build_id
     except (OboromiFsError, OSError) as error:
-        shelf.tell("damaged", path, f"nothing of it is applied: {_without_path(error)}", mod)
+        shelf.tell("damaged", path, f"nothing of it is applied: {without_path(error)}", mod)
         return None
     if build_id_of(build_id) is None:
         shelf.tell("build", path, f"the build id {build_id!r} is none, so it is of no module", mod)
@@ -114,13 +114,6 @@ def _read(shelf: Shelf, mod: Mod, path: str, dialect: Dialect) -> PatchFile | No
     for remark in patch.remarks:
         shelf.tell("lost", path, str(remark), mod, ignored=False)
     return PatchFile(mod, path, build_id, patch)
-
-
-def _without_path(error: OboromiFsError | OSError) -> str:
-    """What is wrong with a file that the notice names already."""
-    if isinstance(error, FormatError):
-        return str(FormatError(error.problem, what=error.what, offset=error.offset, field=error.field))
-    return str(error)
 
 
 def unusable_patches(root: FileSystem, installed: Installed) -> list[Notice]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.base import SubFs
-from oboromi_fs.errors import OboromiFsError
+from oboromi_fs.errors import FormatError, OboromiFsError
 from oboromi_fs.mods.values import Notice
 from oboromi_fs.overlay import Layer
 from oboromi_fs.paths import addressable, join, sort_key
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from oboromi_fs.overlay.layer import LayerKind
     from oboromi_fs.protocols import DirEntry, FileSystem, Storage
 
-__all__ = ["ModLayer", "Shelf", "game_layer"]
+__all__ = ["ModLayer", "Shelf", "game_layer", "without_path"]
 
 
 class ModLayer(NamedTuple):
@@ -35,6 +35,13 @@ def game_layer(game: Game, part: GamePart) -> Iterator[ModLayer]:
     fs = getattr(game, part)
     if fs is not None:
         yield ModLayer(Layer(fs, f"game {part}", at=part, markers=False, path=game.where.get(part, f"game {part}")), "game")
+
+
+def without_path(error: OboromiFsError | OSError) -> str:
+    """Return what is wrong with a file that the notice names already."""
+    if isinstance(error, FormatError):
+        return str(FormatError(error.problem, what=error.what, offset=error.offset, field=error.field))
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 class Shelf:
@@ -86,7 +93,7 @@ class Shelf:
         try:
             return read(self.root.storage(part.path))
         except (OboromiFsError, OSError) as error:
-            self.tell("damaged", part.path, str(error), mod)
+            self.tell("damaged", part.path, without_path(error), mod)
             return None
 
     def tell(self, reason: Reason, path: str, text: str, mod: Mod | None = None, *, ignored: bool = True) -> None:

@@ -165,6 +165,8 @@ def without_idle_parts(root: FileSystem, found: Installed) -> Installed:
     finder = Finder(root)
 
     def idle(part: Part) -> bool:
+        if part.kind in ("romfs.bin", "exefs.nsp"):
+            return part.path in ignored
         if part.kind not in ("exefs", "cheats", "exefs_patches") or not any(split(path)[0] == part.path for path in ignored):
             return False
         return all(join(part.path, entry.name) in ignored for entry in finder.entries(part.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -12,8 +13,9 @@ from oboromi_fs.jobs.modstack import other_title
 from oboromi_fs.mods.modulefiles import unloadable
 from oboromi_fs.mods.patched import unusable_patches
 from oboromi_fs.mods.profiles import PROFILES
+from oboromi_fs.mods.surveying import without_idle_parts
 from tests.command import KEYS, NSP, oboromi
-from tests.mods.trees import BUILD_TEXT, ID, LOWER, PLACES, UPPER, game, installed, loaded, module, told, tree
+from tests.mods.trees import BUILD_TEXT, ID, LOWER, PLACES, UPPER, game, image_of, installed, loaded, module, partition, told, tree
 
 ADDON = ID + 0x1001
 NCA = "d19f0a10f0c45ca6aa21e0bccdb0ae74.nca"
@@ -53,7 +55,34 @@ def test_E16_a_module_that_is_none_is_told(name: str) -> None:
         "does not begin with NSO0",
     ]
     good = tree({f"{at}/main": module(), f"{at}/main.npdm": "META", f"{at}/subsdk0.stub": ""})
-    assert list(unloadable(good, installed(name, good))) == []
+    assert unloadable(good, installed(name, good)) == []
+
+
+@pytest.mark.parametrize("name", ["atmosphere", "plain"])
+def test_E15_a_partition_that_lacks_what_a_game_needs_is_told(name: str) -> None:
+    at = PLACES[name]
+    files = {f"{at}/exefs.nsp": partition({"main": module()}), f"{at}/romfs.bin": image_of({"a": b""})}
+    (notice,) = unloadable(tree(files), installed(name, tree(files)))
+    assert (notice.reason, notice.path, notice.ignored) == ("lost", f"{at}/exefs.nsp", False)
+    assert notice.text.startswith("has no main.npdm: nothing is taken from the game's own modules beside it")
+    root = tree({**files, f"{at}/exefs/main.npdm": "META"})
+    assert unloadable(root, installed(name, root)) == []
+    whole = tree({f"{at}/exefs.nsp": partition({"main": module(), "main.npdm": b"META"})})
+    assert unloadable(whole, installed(name, whole)) == []
+
+
+@pytest.mark.parametrize("name", ["atmosphere", "plain"])
+def test_containers_that_are_none_are_told_without_the_game_and_are_no_parts(name: str) -> None:
+    at = PLACES[name]
+    root = tree({f"{at}/exefs.nsp": "text", f"{at}/romfs.bin": "text", f"{at}/romfs/a": ""})
+    found = installed(name, root)
+    notices = unloadable(root, found)
+    assert [(each.reason, each.path, each.ignored) for each in notices] == [
+        ("damaged", f"{at}/romfs.bin", True),
+        ("damaged", f"{at}/exefs.nsp", True),
+    ]
+    left = without_idle_parts(root, replace(found, notices=tuple(notices)))
+    assert [[part.kind for part in mod.parts] for mod in left.mods] == [["romfs"]]
 
 
 def test_a_module_that_is_none_is_told_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
