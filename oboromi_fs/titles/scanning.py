@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from oboromi_formats.cnmt import MetaType, RecordType
 from oboromi_formats.nca import ContentType
-from oboromi_fs.backends.host import HostFs
+from oboromi_fs.backends.host import HostFs, ReopenedFile
 from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.base import SubFs
 from oboromi_fs.contents import ContentMeta, record_type_name
-from oboromi_fs.errors import FormatError, MissingKeyError, OboromiFsError
+from oboromi_fs.errors import FormatError, IsADirectoryEntryError, MissingKeyError, OboromiFsError
 from oboromi_fs.opening import NestedFs, Opener, locate
 from oboromi_fs.paths import addressable, join
 from oboromi_fs.splitparts import parts_listed
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from oboromi_fs.opening import KeysType
-    from oboromi_fs.protocols import FileSystem
+    from oboromi_fs.protocols import FileSystem, Storage
     from oboromi_fs.titles.found import IssueKind
 
 __all__ = ["Visit", "look_into", "scan"]
@@ -104,6 +104,18 @@ class _File(NamedTuple):
         return self.name.partition(".")[0].lower()
 
 
+class _Reopening(HostFs):
+    """A folder whose files are open only while they are read: whoever visits it may look into more than can be open at once."""
+
+    def _storage(self, path: str) -> Storage:
+        found = self.metadata(path)
+        if found.kind == "directory":
+            raise IsADirectoryEntryError(path)
+        storage = ReopenedFile(HostFs(self.root, access=self.access), path, found.size)
+        storage.name = self.host_path(path)
+        return storage
+
+
 class _Looking:
     """A look into one place: what has been found so far."""
 
@@ -134,7 +146,9 @@ class _Looking:
         if self.place.form == "folder":
             with HostFs(self.place.path, access=self.opener.access) as folder, NestedFs(folder, self.opener) as nested:
                 self._files(nested, folder, self._loose())
-                self.visit(nested, "", self.metas)
+            if self.visit is not _no_visit:
+                with NestedFs(_Reopening(self.place.path, access=self.opener.access), self.opener) as nested:
+                    self.visit(nested, "", self.metas)
             return
         location = locate(self.place.path, opener=self.opener)
         with location.fs as nested:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from oboromi_formats.cnmt import MetaType, RecordType
-from oboromi_fs import ClosedError, File, Opener
+from oboromi_fs import ClosedError, File, Nca, NestedFs, Opener, RomFs
 from oboromi_fs.titles import Package, find_places, look_into, open_title, scan
 from tests.building import KEYS, without
 from tests.titles import forging
 from tests.titles.forging import ADDONS, ID, UPDATE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from oboromi_fs.titles import FoundMeta
 
 
 def looked(root: Path, files: Mapping[str, bytes], keys: Any = KEYS) -> list[Package]:
@@ -192,3 +195,21 @@ def test_loose_files_are_closed_one_by_one(tmp_path: Path, monkeypatch: pytest.M
     assert all(each.closed for each in opened)
     with pytest.raises(ClosedError):
         text[:]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="nobody tells which files are open")
+def test_a_visit_keeps_no_loose_file_open(tmp_path: Path) -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    def visit(nested: NestedFs, path: str, metas: Sequence[FoundMeta]) -> None:
+        before = count()
+        entered = [nested.enter(f"{path}{content.path}") for meta in metas for content in meta.contents]
+        names.extend(RomFs(each.section("romfs").image()).read_dir()[0].name for each in entered if isinstance(each, Nca))
+        assert count() == before
+
+    names: list[str] = []
+    forging.put(tmp_path, forging.base_title())
+    (place,) = find_places([tmp_path])
+    assert look_into(place, Opener(KEYS), visit=visit).issues == ()
+    assert sorted(names) == ["control.nacp", "data", "html-document"]
