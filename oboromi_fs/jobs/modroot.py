@@ -153,8 +153,13 @@ def wrong_level(root: ModRoot) -> str:
 
     if is_difference(root.fs):
         return f"it {DIFFERENCE_TEXT}, which no tool can read: use it as a layer over the game, -l GAME -l {root.path}"
-    folders = [entry.name for entry in Finder(root.fs).entries("") if entry.kind == "directory"][:_MOST_LOOKED_INTO]
+    entries = Finder(root.fs).entries("")
+    folders = [entry.name for entry in entries if entry.kind == "directory"][:_MOST_LOOKED_INTO]
     for folder in folders:
         if survey(SubFs(root.fs, folder)):
             return f"there are mods further in: give {os.path.join(root.path, folder)}"
-    return ""
+    packed = next((entry.name for entry in entries if entry.kind == "file" and is_packed(entry.name)), None)
+    if packed is not None:
+        inner = os.path.join(root.path, packed)
+        return f"give the archive in it, {inner}" if packed.lower().endswith(".zip") else f"unpack what is in it, {inner}"
+    return "tools look for folders called romfs, exefs and the like; files of the game go into romfs" if entries else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import EntryNotFoundError, FormatError
@@ -17,7 +17,7 @@ from oboromi_fs.mods.modulefiles import unloadable
 from oboromi_fs.mods.names import listed
 from oboromi_fs.mods.profiles import PROFILES
 from oboromi_fs.mods.profiles import profile as profile_of
-from oboromi_fs.mods.surveying import home_of
+from oboromi_fs.mods.surveying import home_of, survey
 from oboromi_fs.mods.switching import unknown_text
 from oboromi_fs.mods.titleids import base_id, kind_of, title_id_of
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from oboromi_fs.base import FileSystemBase
     from oboromi_fs.jobs.modroot import ModRoot
     from oboromi_fs.mods.profiles import Profile
+    from oboromi_fs.mods.values import Installed
     from oboromi_fs.opening import Opener
 
 __all__ = ["ModStack", "SeveralTitlesError", "choose_title", "open_mods", "other_title"]
@@ -137,8 +138,13 @@ def open_mods(
             contents, game_title, more, told = open_game(game, opener(), update, title_id=said if said is not None else folder.title_id)
             opened += more
             warnings += told
-        chosen = said if said is not None else choose_title(profile, folder, game_title)
-        installed = profile.installed(folder.fs, chosen)
+        loose = _loose(profile, folder, said or game_title or 0, disabled)
+        if loose is not None:
+            chosen, installed = loose.title_id, loose
+            warnings.append(f"{name} does not look in {root}: this is as if what is in it lay in {home_of(profile.name)}")
+        else:
+            chosen = said if said is not None else choose_title(profile, folder, game_title)
+            installed = profile.installed(folder.fs, chosen)
         loadout = load(folder.fs, installed, contents, path=folder.path)
     except BaseException:
         for fs in opened:
@@ -162,6 +168,17 @@ def _finds(profile: Profile, root: ModRoot) -> bool:
     if root.title_id is not None:
         return bool(profile.installed(root.fs, root.title_id).mods)
     return bool(profile.titles(root.fs))
+
+
+def _loose(profile: Profile, root: ModRoot, title_id: int, disabled: Collection[str]) -> Installed | None:
+    """What a tool would make of mods that lie in no title's folder, were they where it looks; None where it finds some itself."""
+    if profile.name == "plain" or profile.titles(root.fs) or profile.installed(root.fs, title_id).mods:
+        return None
+    for surveyed in survey(root.fs, (profile.name,), disabled=disabled):
+        installed = surveyed.found[profile.name]
+        if surveyed.title_id is None and any(mod.parts for mod in installed.mods):
+            return replace(installed, title_id=title_id)
+    return None
 
 
 def no_mods_text(profile: Profile, root: ModRoot, title_id: int) -> str:

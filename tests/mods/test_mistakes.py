@@ -12,8 +12,8 @@ from oboromi_fs import MemoryFs
 from oboromi_fs.jobs.modstack import other_title
 from oboromi_fs.mods.modulefiles import unloadable
 from oboromi_fs.mods.patched import unusable_patches
-from oboromi_fs.mods.profiles import PROFILES
-from oboromi_fs.mods.surveying import without_idle_parts
+from oboromi_fs.mods.profiles import PROFILES, profile
+from oboromi_fs.mods.surveying import home_of, without_idle_parts
 from tests.command import KEYS, NSP, oboromi
 from tests.mods.trees import BUILD_TEXT, ID, LOWER, PLACES, UPPER, game, image_of, installed, loaded, module, partition, told, tree
 
@@ -123,6 +123,32 @@ def test_the_game_whose_modules_are_hidden_has_none_to_patch() -> None:
     assert notice.text == f"it is for build {BUILD_TEXT}, and there is no module that can be patched"
 
 
+@pytest.mark.parametrize("name", ["atmosphere", "yuzu", "ryujinx"])
+def test_mods_that_lie_nowhere_yet_are_laid_over_a_game_as_if_they_lay_where_the_tool_looks(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, text in {
+        "mods/a/RomFS/x": "a",
+        "mods/a/romfs/x": "a",
+        "mods/b/romfs/x": "b",
+        "mods/b/romfs_ext/y.stub": "",
+        "game/romfs/y": "y",
+    }.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")
+    words = ("--profile", name, "--mods", "mods", "--base", "game")
+    found = oboromi("overlay", "ls", "romfs", *words)
+    assert found.lines == (["x"] if name == "yuzu" else ["x", "y"])
+    assert f"{name} does not look in mods: this is as if what is in it lay in {home_of(profile(name).name)}" in found.err.decode()
+    if name != "atmosphere":  # It has one folder a title, and no order of mods.
+        assert oboromi("overlay", "cat", "romfs/x", *words).text == "a"
+    alone = oboromi("overlay", "cat", "romfs/x", *words, "--disable", "a")
+    assert (alone.code, alone.text) == (0, "b")
+    nothing = oboromi("overlay", "ls", "--profile", name, "--mods", "game/romfs")
+    assert (nothing.code, f"{name} finds no mods there; it looks like a part of a mod" in nothing.message) == (5, True)
+
+
 def test_E29_addon_content_is_another_title_than_its_game() -> None:
     assert other_title("game", ID, ID) == other_title("game", ID, ID + 1) == other_title("dlc", ADDON, ADDON) == []
     assert other_title("dlc", ADDON, ID) == [f"dlc is title {ADDON:016x}, and the mods are for {ID:016x}"]
@@ -132,8 +158,6 @@ def test_E29_addon_content_is_another_title_than_its_game() -> None:
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_path_in_the_place_of_a_file_system_is_told(name: str) -> None:
-    from oboromi_fs.mods.profiles import profile
-
     for root in ("user", Path("user")):
         with pytest.raises(TypeError, match=r"root is a file system, such as HostFs\('user'\), and not "):
             profile(name).installed(root, ID)  # type: ignore[arg-type]  # What people try.

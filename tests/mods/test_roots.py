@@ -146,7 +146,13 @@ def test_the_wrong_level_has_a_hint() -> None:
     assert wrong_level(open_root("pack", Opener)) == "there are mods further in: give pack/user"
     inside = "pack/user/load/0100ABCDEF000000/mod"
     assert wrong_level(open_root(f"{inside}/romfs", Opener)).endswith(f"give the folder it is in, {inside}")
-    assert wrong_level(open_root("nothing", Opener)) == ""
+    what = "tools look for folders called romfs, exefs and the like; files of the game go into romfs"
+    assert wrong_level(open_root("nothing", Opener)) == what
+    put("packed/mod.zip", "other/mod.7z")
+    assert wrong_level(open_root("packed", Opener)) == "give the archive in it, packed/mod.zip"
+    assert wrong_level(open_root("other", Opener)) == "unpack what is in it, other/mod.7z"
+    Path("empty").mkdir()
+    assert wrong_level(open_root("empty", Opener)) == ""
 
 
 def test_which_title_is_meant() -> None:
