@@ -145,8 +145,8 @@ def _sorted(children: list[os.DirEntry[str]]) -> tuple[list[str], list[Place], l
         lower = child.name.lower()
         try:
             is_folder = child.is_dir()
-        except OSError:
-            continue
+        except OSError:  # As of a link to itself. Whoever looks into it is told.
+            is_folder = False
         if lower.endswith(_PACKAGES):
             parts = parts_listed(child.path)
             if parts or not is_folder:

@@ -9,7 +9,7 @@ import pytest
 
 from oboromi_formats.cnmt import MetaType
 from oboromi_fs import ClosedError, EntryNotFoundError, FormatError, MissingKeyError, NestedFs, RomFs, open_fs
-from oboromi_fs.titles import Title, open_title
+from oboromi_fs.titles import Chosen, Family, Title, choose, open_title
 from tests.building import KEYS
 from tests.titles import forging
 from tests.titles.forging import ADDONS, ID, UPDATE
@@ -313,3 +313,29 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "scandir", refusing)
     title = opened(tmp_path, {})
     assert (told(title), "locked" in title.issues[0].path, files(title, "romfs")) == (["damaged"], True, forging.BASE)
+
+
+def test_links_that_lead_nowhere_or_around(tmp_path: Path) -> None:
+    forging.put(tmp_path, {"a/b/base.nsp": forging.nsp(forging.base_title())})
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path)
+    (tmp_path / "again.nsp").symlink_to(tmp_path / "a" / "b" / "base.nsp")
+    (tmp_path / "nowhere.nsp").symlink_to("gone.nsp")
+    (tmp_path / "self.nsp").symlink_to("self.nsp")
+    title = opened(tmp_path, {})
+    assert [(issue.kind, os.path.basename(issue.path)) for issue in title.issues] == [("damaged", "nowhere.nsp"), ("damaged", "self.nsp")]
+    assert files(title, "romfs") == forging.BASE
+
+
+def test_files_that_go_between_scan_and_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = {"b.nsp": forging.base_title(), "u.nsp": forging.update_2(), "a.nsp": forging.addon(0, forging.ADDON_1)}
+    forging.put(tmp_path, {name: forging.nsp(members) for name, members in packages.items()})
+
+    def choosing(family: Family, version: int | None = None) -> Chosen:
+        (tmp_path / "u.nsp").unlink()
+        (tmp_path / "a.nsp").unlink()
+        return choose(family, version)
+
+    monkeypatch.setattr("oboromi_fs.titles.opening.choose", choosing)
+    title = opened(tmp_path, {})
+    assert [(issue.kind, "no such path" in issue.text) for issue in title.issues] == [("damaged", True)] * 3
+    assert (files(title, "romfs"), title.addons) == (forging.BASE, ())
