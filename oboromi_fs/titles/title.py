@@ -233,12 +233,14 @@ class Title(FileSystemBase):
         """
         from oboromi_fs.metadata.nacp import Nacp
 
-        if program is None:
-            paths = [f"{self._place_of(index)}control/control.nacp" for index in self._indices or (0,)]
-            path = next((path for path in paths if self.exists(path)), paths[0])
-        else:
-            path = f"{self._place_of(program)}control/control.nacp"
-        return Nacp.read(self.storage(path))
+        return Nacp.read(self.storage(f"{self._control(program)}/control.nacp"))
+
+    def _control(self, program: int | None) -> str:
+        """Where the control data of a program are; of the first that has any, where none is named."""
+        if program is not None:
+            return f"{self._place_of(program)}control"
+        places = [f"{self._place_of(index)}control" for index in self._indices or (0,)]
+        return next((place for place in places if self.exists(f"{place}/control.nacp")), places[0])
 
     def name(self, language: Language | str = "AmericanEnglish") -> str:
         """Return what the title is called, in a language, else as :meth:`~oboromi_fs.metadata.Nacp.title` chooses; ``""`` without a name.
@@ -252,6 +254,20 @@ class Title(FileSystemBase):
             return ""
         found = nacp.title(language)
         return found.name if found is not None else ""
+
+    def icon(self, language: Language | str = "AmericanEnglish") -> Storage | None:
+        """Return the icon, a JPEG of 256 x 256 pixels: that of a language, else of American English, else the first; None without any.
+
+        Raises:
+            FormatError, MissingKeyError: The control data cannot be read.
+        """
+        from oboromi_fs.metadata.icon import icons
+        from oboromi_fs.metadata.titles import LANGUAGES
+
+        place = self._control(None)
+        found = icons(self, place) if self.exists(place) else {}
+        name = language if isinstance(language, str) else LANGUAGES[language]
+        return found.get(name) or found.get("AmericanEnglish") or next(iter(found.values()), None)
 
     def romfs_image(self, program: int | None = None) -> Storage:
         """Return the RomFS of a program as an image, as the game reads it: its own, or what mods make of it, composed as it is read.

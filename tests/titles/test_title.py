@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oboromi_formats.cnmt import MetaType
+from oboromi_formats.nacp import Language
 from oboromi_fs import FormatError, MemoryStorage, MissingKeyError, RomFs
 from oboromi_fs.executables import Nso
 from oboromi_fs.testing import check_filesystem
@@ -100,3 +102,23 @@ def test_files_that_are_named_one_by_one(pile: Path) -> None:
     with open_title([pile / "card.xci", *loose], keys=KEYS) as title:
         assert title.read_bytes("romfs/data/b.txt") == b"update 2 b\n"
         assert title.addons == (forging.ADDONS[1],)
+
+
+def test_the_icon(tmp_path: Path) -> None:
+    """In the language that is asked for, else American English, else whatever is there; of the update where that has one."""
+    icons = {f"icon_{language}.dat": language.encode() for language in ("Japanese", "AmericanEnglish", "Dutch")}
+    control = forging.Made("control", forging.ID, {"romfs": forging.romfs({**forging.CONTROL, **icons})})
+    files = forging.with_meta(forging.ID, MetaType.APPLICATION, [forging.base_program(), control])
+    forging.put(tmp_path, {"b.nsp": forging.nsp(files), "u/u.nsp": forging.nsp(forging.update_2())})
+    with open_title(tmp_path / "b.nsp", keys=KEYS) as title:
+        wanted: list[Language | str] = ["Dutch", Language.JAPANESE, "Klingon"]
+        found = [icon[:].tobytes() for icon in map(title.icon, wanted) if icon is not None]
+        assert found == [b"Dutch", b"Japanese", b"AmericanEnglish"]
+    with open_title(tmp_path, keys=KEYS) as title:
+        icon = title.icon("Dutch")
+        assert icon is not None
+        assert icon[:] == forging.CONTROL_2["icon_AmericanEnglish.dat"]
+    bare = forging.with_meta(forging.ID, MetaType.APPLICATION, [forging.base_program()])
+    forging.put(tmp_path / "bare", {"b.nsp": forging.nsp(bare)})
+    with open_title(tmp_path / "bare", keys=KEYS) as title:
+        assert title.icon() is None
