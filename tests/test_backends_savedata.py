@@ -26,6 +26,7 @@ from oboromi_fs import (
     open_fs,
 )
 from oboromi_fs.backends.savedata import SaveDataFs, is_save_data
+from oboromi_fs.backends.savedata.allocation import AllocationTable
 from oboromi_fs.jobs.verify import verify
 from oboromi_fs.opening import locate
 from oboromi_fs.testing import check_filesystem
@@ -338,6 +339,81 @@ def test_a_name_that_is_there_twice_counts_once() -> None:
     assert names.count("one") == 1
     assert fs.problems
     assert "is in directory" in fs.problems[0]
+
+
+@pytest.mark.parametrize("capacity", [1, 6, 1 << 31, (1 << 32) - 1])
+def test_a_table_whose_capacity_cannot_be_is_told(capacity: int) -> None:
+    good = save_image({"a": b"1"}, ["d"])
+    at = good.tables.data.index(pack("<ii", 4, 4).ljust(0x60, b"\0"))  # The directory table: the root, and d.
+    where = journal_block(good, good.tables.data[at : at + BLOCK])
+    bad = bytearray(good.image)
+    bad[where + 4 : where + 8] = pack("<I", capacity)
+    with pytest.raises(CorruptError, match=f"field capacity: {capacity} entries, 5 are there"):
+        opened(bytes(bad), check=False)
+
+
+def test_names_no_path_can_hold_are_listed_and_told(tmp_path: Path) -> None:
+    def edit(tables: Any) -> None:
+        for row in tables[1]:
+            row[4:8] = {b"one\0": b"a/b\0", b"z\0\0\0": b"..\0\0"}.get(bytes(row[4:8]), row[4:8])
+
+    image = save_image(FILES, edits={"rows": edit}).image
+    assert {"a/b", ".."} < {entry.name for entry in opened(image).read_dir("")}
+    assert "a/b" not in {extent.path for extent in opened(image).extents()}
+    bad = [check for check in checks(tmp_path, image) if check.status == "failed"]
+    assert sorted((check.path.rpartition("a.save")[2], check.check) for check in bad) == [("/..", "name"), ("/a/b", "name")]
+    out = tmp_path / "out"
+    assert oboromi("extract", str(tmp_path / "a.save"), "-o", str(out)).code != 0
+    assert sorted(path.name for path in out.iterdir()) == ["a.bin", "dir"]
+
+
+def test_many_names_that_are_there_twice_are_not_all_told() -> None:
+    def edit(tables: Any) -> None:
+        for number, row in enumerate(tables[1]):
+            row[4:0x44] = f"{number // 2}".encode().ljust(0x40, b"\0")
+
+    fs = opened(save_image({f"{number}": b"" for number in range(240)}, edits={"rows": edit}))
+    assert len(list(fs.walk())) == 120
+    assert len(fs.problems) == 101
+    assert fs.problems[-1] == "and more names that are there twice"
+
+
+def test_files_in_the_same_blocks_are_told(tmp_path: Path) -> None:
+    def edit(tables: Any) -> None:
+        rows = {bytes(row[4:0x44]).rstrip(b"\0"): row for row in tables[1]}
+        rows[b"header"][0x48:0x54] = rows[b"big"][0x48:0x54]
+
+    image = save_image({"big": b"x" * 1000, "header": b"y" * 1000}, edits={"rows": edit}).image
+    (bad,) = [check for check in checks(tmp_path, image) if check.status == "failed"]
+    assert (bad.check, bad.detail) == ("save data files", "'header' is in the blocks of 'big'")
+    fs = opened(image)
+    assert fs.first_block("big") == fs.first_block("header") != opened(save_image(FILES)).first_block("dir/sub/c") is None
+    with pytest.raises(IsADirectoryEntryError):
+        fs.first_block("")
+
+
+def test_a_name_with_header_in_it_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    image = save_image({"header": b"1", "headed": b"2"}, edits={"rows": lambda tables: poke(4, b"header")(tables[1][1])}).image
+    (bad,) = [check for check in checks(tmp_path, image) if check.status == "failed"]
+    assert (bad.check, bad.detail) == ("save data files", "'header' is in directory 2 twice; the first counts")
+
+
+def test_lists_of_blocks_are_walked_once_each() -> None:
+    """However many files name one list, and however many lists lead into one: the work is bounded by the table."""
+    count = 400
+    fat = bytearray(pack("<II", 0, 0))
+    for block in range(count):
+        head = block < count // 2  # The first half: each the head of a list that goes on with all of the second half.
+        fat += pack("<II", FLAG if head else block, count // 2 + 1 if head else (block + 2) % (count + 1))
+    table = AllocationTable(MemoryStorage(bytes(fat)), MemoryStorage(bytes(count * 0x10)), 0x10)
+    told: set[str] = set()
+    good = 0
+    for first in [*range(count // 2)] * 3:
+        try:
+            good += table.storage(first, 0x20, what="a file").size == 0x20
+        except CorruptError as wrong:
+            told.add(wrong.problem.partition(" ")[2].partition(" ")[2])
+    assert (good, told) == (3 * 3, {"is in several lists"})
 
 
 def chain_of(image: Forged, block: int) -> list[int]:

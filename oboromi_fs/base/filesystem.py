@@ -107,11 +107,12 @@ class FileSystemBase(ABC):
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
         """Yield every file below a directory as a run of a storage it shares with others.
 
-        Sorting these by storage and offset turns many small reads into a few large ones.
+        Sorting these by storage and offset turns many small reads into a few large ones. Files that no path leads to are left out: their
+        name is empty or holds a ``/``.
         """
         root = normalise(path)
         for inner, entry in self.walk(root):
-            if entry.kind == "file":
+            if entry.kind == "file" and entry.name and "/" not in entry.name:
                 storage = self._storage(join(root, inner))
                 yield _extent(inner, storage)
 

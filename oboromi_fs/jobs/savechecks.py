@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from oboromi_formats.savedata import LAYOUT_OFFSET, SAVE_HEADER_SIZE, SAVE_LAYOUT
 from oboromi_fs.backends.savedata import SaveDataFs, copy_is_sound
 from oboromi_fs.errors import OboromiFsError
-from oboromi_fs.jobs.checks import Check, State, Step, count_of, failure, flatten, now
+from oboromi_fs.jobs.checks import SHOWN, Check, State, Step, count_of, failure, flatten, now
 from oboromi_fs.jobs.treechecks import tree_step
-from oboromi_fs.paths import join
+from oboromi_fs.paths import addressable, join
 
 if TYPE_CHECKING:
     from oboromi_fs.keys import KeySet
@@ -74,9 +74,14 @@ def _files(label: str, fs: SaveDataFs, state: State) -> Step:
     def task() -> list[Check]:
         files = directories = 0
         bad: list[Check] = []
+        shared: list[str] = []
+        begun: dict[int, str] = {}
         state.advance(0, label)
         try:
             for path, entry in fs.walk():
+                if not addressable(entry.name):
+                    bad.append(Check(join(label, path), "name", "failed", "is no name a path can hold; not looked into"))
+                    continue
                 if entry.kind == "directory":
                     directories += 1
                     continue
@@ -85,10 +90,16 @@ def _files(label: str, fs: SaveDataFs, state: State) -> Step:
                     fs.storage(path)
                 except OboromiFsError as wrong:
                     bad.append(failure(join(label, path), "save data files", wrong))
+                    continue
+                first = fs.first_block(path)
+                if first is not None and begun.setdefault(first, path) != path:
+                    shared.append(f"{path!r} is in the blocks of {begun[first]!r}")
         except OboromiFsError as wrong:
             return [*bad, failure(label, "save data files", wrong)]
         counted = f"{count_of(files, 'file')}, {count_of(directories, 'directory', 'directories')}"
-        problems = [Check(label, "save data files", "failed", problem) for problem in fs.problems if "header" not in problem]
+        told = [*shared[:SHOWN], *([f"and {len(shared) - SHOWN} more share theirs"] if len(shared) > SHOWN else [])]
+        told += fs.problems[1 if fs.header.offset else 0 :]  # That of the header has been told.
+        problems = [Check(label, "save data files", "failed", problem) for problem in told]
         return [*bad, *problems] or [Check(label, "save data files", "ok", counted)]
 
     return Step([task], flatten)

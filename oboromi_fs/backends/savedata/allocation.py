@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from oboromi_formats.savedata import ALLOCATION_ENTRY
@@ -40,6 +41,9 @@ class AllocationTable:
         entries = table(ALLOCATION_ENTRY, storage, 0, storage.size // ALLOCATION_ENTRY.row_size)
         self._previous = entries["previous"]
         self._next = entries["next"]
+        self._lists: dict[int, Storage | CorruptError] = {}
+        self._walked = 0
+        self._lock = threading.Lock()
 
     def _refuse(self, index: int, problem: str) -> CorruptError:
         at = min(max(index, 0) * ALLOCATION_ENTRY.row_size, self.raw.size)
@@ -74,6 +78,9 @@ class AllocationTable:
             total += length
             if total >= count:  # Each block is in one list, once.
                 raise self._refuse(index, "leads back to itself")
+            self._walked += 1
+            if self._walked > 2 * count:  # And lists that meet could be walked for hours.
+                raise self._refuse(index, "is in several lists")
             index = following & ~_FLAG
             if not index:
                 return runs
@@ -87,24 +94,33 @@ class AllocationTable:
             what: What error messages call it.
 
         Raises:
-            CorruptError: There are fewer blocks than that, or they lie outside of the data.
+            CorruptError: There are fewer blocks than that, they lie outside of the data, or in another list as well.
         """
         if size == 0:
             return MemoryStorage(b"", what)
+        with self._lock:  # Each list is walked once, whoever asks how often: files may all name the same.
+            found = self._lists.get(first)
+            if found is None:
+                try:
+                    found = self._list(first, what)
+                except CorruptError as wrong:
+                    found = wrong
+                self._lists[first] = found
+        if isinstance(found, CorruptError):
+            raise found.with_traceback(None)
+        if size is not None and size > found.size:
+            raise error(CorruptError, f"has {size:#x} bytes, its blocks {found.size:#x}", what=what, storage=self.raw, offset=0)
+        return found if size is None else found.window(0, size)
+
+    def _list(self, first: int, what: str) -> Storage:
+        """The bytes of a whole list."""
         import numpy as np
 
         runs = self.chain(first)
-        lengths = np.array([count for _, count in runs], np.int64) * self.block_size
+        blocks = np.array(runs, np.int64)
+        lengths = blocks[:, 1] * self.block_size
         starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
-        if size is not None:
-            if size > int(starts[-1]):
-                problem = f"has {size:#x} bytes, its blocks {int(starts[-1]):#x}"
-                raise error(CorruptError, problem, what=what, storage=self.raw, offset=0)
-            kept = int(starts.searchsorted(size, "left"))
-            starts = starts[: kept + 1].copy()
-            starts[-1] = size
-            runs = runs[:kept]
-        physical = np.array([block for block, _ in runs], np.int64) * self.block_size
+        physical = blocks[:, 0] * self.block_size
         if len(runs) == 1 and int(physical[0]) + int(starts[-1]) <= self.data.size:
             return self.data.window(int(physical[0]), int(physical[0]) + int(starts[-1]))
         return runs_storage(starts, physical, np.zeros(len(runs), np.int64), [self.data], what=what, kind="Blocks")

@@ -12,6 +12,7 @@ from oboromi_fs.backends.savedata.header import read_header
 from oboromi_fs.backends.savedata.layers import open_layers
 from oboromi_fs.base import FileSystemBase
 from oboromi_fs.errors import CorruptError, EntryNotFoundError, IsADirectoryEntryError, NotADirectoryEntryError
+from oboromi_fs.paths import normalise
 from oboromi_fs.protocols import DirEntry, Metadata, Storage
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ __all__ = ["SaveDataFs"]
 
 _USED = 1
 """The entry that the list of entries in use begins with."""
+_MAX_PROBLEMS = 100
+"""Problems that are told one by one."""
 _DEEPEST = 0x300
 """Directories in directories; a path on the console has fewer bytes."""
 
@@ -52,11 +55,11 @@ class _Table:
         if there <= _USED:
             problem = f"{storage.size:#x} bytes do not hold the two lists"
             raise error(CorruptError, problem, what=self.what, storage=storage, offset=0)
-        capacity = int.from_bytes(storage[4:8], "little")
-        if capacity > there:
+        capacity = int.from_bytes(storage[4:8], "little") or there
+        if not _USED < capacity <= there:
             problem = f"{capacity} entries, {there} are there"
             raise error(CorruptError, problem, what=self.what, storage=storage, offset=0, field="capacity")
-        self._rows = [_Entry(*row) for row in rows(SAVE_TABLE_ENTRY, storage, 0, capacity or there)]
+        self._rows = [_Entry(*row) for row in rows(SAVE_TABLE_ENTRY, storage, 0, capacity)]
 
     def refuse(self, index: int, problem: str) -> CorruptError:
         at = min(max(index, 0) * SAVE_TABLE_ENTRY.row_size, self.raw.size)
@@ -159,9 +162,10 @@ class SaveDataFs(FileSystemBase):
     def _is_new(self, row: _Entry, directory: int, found: _Directory) -> bool:
         if row.text not in found.directories and row.text not in found.files:
             return True
-        problem = f"{row.text!r} is in directory {directory} twice; the first counts"
-        if problem not in self.problems:
-            self.problems.append(problem)
+        if len(self.problems) <= _MAX_PROBLEMS:
+            more = len(self.problems) == _MAX_PROBLEMS
+            problem = f"{row.text!r} is in directory {directory} twice; the first counts"
+            self.problems.append("and more names that are there twice" if more else problem)
         return False
 
     def _find(self, path: str) -> int | tuple[int, int]:
@@ -180,6 +184,21 @@ class SaveDataFs(FileSystemBase):
                 return file
             index = below
         return index
+
+    def first_block(self, path: str) -> int | None:
+        """Return the number of the block that a file begins in; None for an empty one.
+
+        Args:
+            path: A file in the image.
+
+        Raises:
+            EntryNotFoundError: No such file.
+            IsADirectoryEntryError: A directory.
+        """
+        found = self._find(normalise(path))
+        if isinstance(found, int):
+            raise IsADirectoryEntryError(path)
+        return found[0] if found[1] > 0 else None
 
     # FileSystem
 
