@@ -127,6 +127,8 @@ def _plan_of(value: type[Any], struct_: Struct) -> _Plan | None:
         return None
     codes, count = "".join(plan.codes for plan in plans), sum(plan.leaves for plan in plans)
     if all(plan.make is _only for plan in plans):
+        if names == [each.name for each in dataclasses.fields(value) if not each.kw_only][: len(names)]:
+            return _Plan(codes, count, lambda values: value(*values))
         return _Plan(codes, count, lambda values: value(**dict(zip(names, values, strict=True))))
     parts: list[tuple[str, int, int, Callable[[Sequence[Any]], Any]]] = []
     start = 0

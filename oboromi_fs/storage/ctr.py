@@ -6,11 +6,11 @@ archive. Every byte can therefore be decrypted by itself, and any number of thre
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oboromi_fs.base import StorageBase
 from oboromi_fs.errors import CorruptError
+from oboromi_fs.storage._cipher import block_cipher
 from oboromi_fs.storage._source import encrypted_place, fill, origin, view_of
 
 if TYPE_CHECKING:
@@ -59,16 +59,8 @@ def _crypt_few(key: bytes, upper_iv: bytes, position: int, source: bytes | bytea
     size = len(source)
     first, skip = position >> 4, position & 15
     counters = [upper_iv + number.to_bytes(8, "big") for number in range(first, (position + size + 15) >> 4)]
-    stream = _cipher(key).encrypt(b"".join(counters))[skip : skip + size]
+    stream = block_cipher(key).encrypt(b"".join(counters))[skip : skip + size]
     target[:] = (int.from_bytes(source, "little") ^ int.from_bytes(stream, "little")).to_bytes(size, "little")
-
-
-@lru_cache(maxsize=32)
-def _cipher(key: bytes) -> Any:
-    """The block cipher of a key. It has no state that a call changes: threads may share it."""
-    from Crypto.Cipher import AES
-
-    return AES.new(key, AES.MODE_ECB)
 
 
 class AesCtrStorage(StorageBase):

@@ -362,7 +362,7 @@ class IvfcStorage(HashTreeStorage):
         for index, stored in enumerate(info.levels[:count]):
             field = f"levels[{index}]"
             start = stored.offset if not layer_offset else layer_offset + stored.offset if index < count - 1 else 0
-            level = replace(stored, offset=start)
+            level = stored if start == stored.offset else replace(stored, offset=start)
             checker.region(field, level)
             if not 4 <= level.block_size_log2 <= _MAX_BLOCK_LOG2:
                 raise checker.refuse(f"{field}.block_size_log2", f"{level.block_size_log2} is not in 4..{_MAX_BLOCK_LOG2}")

@@ -8,10 +8,12 @@ Blocks do not depend on each other, so a read decrypts the 16-byte blocks that i
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from oboromi_fs.base import StorageBase
 from oboromi_fs.errors import CorruptError
+from oboromi_fs.storage._cipher import block_cipher
 from oboromi_fs.storage._source import encrypted_place, fill, origin, view_of
 
 if TYPE_CHECKING:
@@ -35,9 +37,8 @@ _MASK = (1 << 128) - 1
 
 
 def _first_tweaks_few(key: bytes, sector: int, count: int) -> bytes:
-    from Crypto.Cipher import AES
-
-    return AES.new(key, AES.MODE_ECB).encrypt(b"".join([number.to_bytes(16, "big") for number in range(sector, sector + count)]))
+    found: bytes = block_cipher(key).encrypt(b"".join([number.to_bytes(16, "big") for number in range(sector, sector + count)]))
+    return found
 
 
 def _jump(tweak: int, blocks: int) -> int:
@@ -48,8 +49,12 @@ def _jump(tweak: int, blocks: int) -> int:
     return tweak
 
 
+@lru_cache(maxsize=8)
 def _tweaks_few(key: bytes, sector: int, skip: int, blocks: int, per_sector: int) -> bytes:
-    """Tweaks of ``blocks`` blocks from block ``skip`` of ``sector`` on, with integers alone."""
+    """Tweaks of ``blocks`` blocks from block ``skip`` of ``sector`` on, with integers alone.
+
+    Kept, as every archive header has the same: one key, and the same sectors.
+    """
     count = -(-(skip + blocks) // per_sector)
     firsts = _first_tweaks_few(key, sector, count)
     out: list[bytes] = []
@@ -145,11 +150,9 @@ class _Many:
 
 
 def _crypt_few(key: bytes, sector: int, skip: int, source: memoryview, target: memoryview, per_sector: int, *, encrypt: bool) -> None:
-    from Crypto.Cipher import AES
-
     size = len(source)
     tweaks = int.from_bytes(_tweaks_few(key[16:], sector, skip, size // 16, per_sector), "little")
-    cipher = AES.new(key[:16], AES.MODE_ECB)
+    cipher = block_cipher(key[:16])
     masked = (int.from_bytes(source, "little") ^ tweaks).to_bytes(size, "little")
     inner = cipher.encrypt(masked) if encrypt else cipher.decrypt(masked)
     target[:] = (int.from_bytes(inner, "little") ^ tweaks).to_bytes(size, "little")

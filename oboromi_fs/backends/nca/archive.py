@@ -25,6 +25,7 @@ from oboromi_fs.errors import (
 )
 from oboromi_fs.keys import FIRST_FIRMWARE, KeySet, master_key_revision
 from oboromi_fs.protocols import DirEntry, Metadata, Storage
+from oboromi_fs.storage._cipher import block_cipher
 from oboromi_fs.storage.ncz import NczStorage, is_ncz
 
 if TYPE_CHECKING:
@@ -216,9 +217,7 @@ class Nca(FileSystemBase):
                 problem = f"{index} is none of 0 (application), 1 (ocean), 2 (system)"
                 raise error(CorruptError, problem, what="NCA header", storage=self.raw, offset=0x207, field="key_area_key_index")
             key = self.keys.key_area_key(index, self.header.revision)
-            from Crypto.Cipher import AES
-
-            self._key_area = AES.new(key, AES.MODE_ECB).decrypt(self.header.key_area[:_KEY_SLOTS])
+            self._key_area = block_cipher(key).decrypt(self.header.key_area[:_KEY_SLOTS])
         return self._key_area
 
     def content_keys(self) -> list[tuple[bytes, str]]:
