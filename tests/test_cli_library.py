@@ -9,6 +9,7 @@ import pytest
 
 from oboromi_formats.cnmt import MetaType
 from oboromi_fs._forge import nacp
+from oboromi_fs.cli.collecting_views import narrowed
 from tests.building import VALUES
 from tests.command import DATA, KEYS, Result, oboromi, process, process_environment
 from tests.titles import forging
@@ -217,6 +218,28 @@ def test_verify_and_what_is_kept_of_it(library: Any, dumps: Path) -> None:
     assert "verified 20" in failed.text
     path.write_bytes(bytes(data[:0x2000]) + bytes([data[0x2000] ^ 1]) + bytes(data[0x2001:]))
     assert library("--verify", "--name", "moon").code == 0
+
+
+def test_verify_with_damaged_reads_what_nobody_knew_to_be_damaged(library: Any, dumps: Path) -> None:
+    path = dumps / "moon" / "base.nsp"
+    data = path.read_bytes()
+    path.write_bytes(data[:0x2000] + bytes([data[0x2000] ^ 1]) + data[0x2001:])
+    found = library("--verify", "--damaged", "--name", "moon")
+    assert (found.code, "base.nsp  failed, duplicate" in found.text) == (1, True)
+    assert f"└── {path}" not in found.text  # What failed is told as it lies in the file.
+    path.write_bytes(data)
+    assert (library("--verify", "--damaged", "--name", "moon").code, library("--damaged", "--name", "moon").code) == (0, 1)
+    assert library("--verify", "--name", "nothing").code == 1
+
+
+def test_a_table_is_as_wide_as_the_terminal(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = library("--columns", "name,state,publisher", terminal=True).lines[:-1]
+    assert wide[1].startswith("Hazy Moon  ")
+    rows = [["NAME", "ID"], ["A name of some thirty columns!", "\x1b[31m0123\x1b[0m"]]
+    assert narrowed(rows, ["name", "id"], 26) == [["NAME", "ID"], ["A name of some thir…", "\x1b[31m0123\x1b[0m"]]
+    assert narrowed(rows, ["name", "id"], 10)[1][0] == "A name of some …"
+    assert narrowed(rows, ["name", "id"], 0) == narrowed(rows, ["name", "id"], 36) == rows
 
 
 def test_the_catalogue(library: Any, dumps: Path, cache: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,3 +90,38 @@ def test_interrupted_what_was_verified_is_kept(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             list(verify_collection(catalogue, catalogue.holdings(), progress=stop))
     assert list(verified(folder, kept)) == ["/b.nsp", "/c.nsp"]
+
+
+def test_an_update_that_is_whole_needs_no_base(tmp_path: Path) -> None:
+    """What its patch takes of the base cannot be read; that all of its own bytes are right is known nevertheless."""
+    members = forging.update_1()
+    data = bytearray(forging.nsp(members))
+    data[-0x300] ^= 1
+    found = verified(forging.put(tmp_path, {"whole.nsp": forging.nsp(members), "bad.nsp": bytes(data)}), None)
+    assert [(path, each.verdict) for path, each in found.items() if each] == [("/bad.nsp", "failed"), ("/whole.nsp", "ok")]
+
+
+def test_what_the_host_refused_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, kept = forging.put(tmp_path / "dumps", {"a.nsp": forging.nsp(forging.base_title())}), tmp_path / "library.sqlite"
+    real = os.open
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> int:
+        if os.fsdecode(path).endswith("a.nsp"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with Catalogue.open(kept, KEYS) as catalogue:
+            catalogue.update([folder])
+            (holding,) = catalogue.holdings()
+            assert [(issue.kind, issue.text) for issue in holding.issues] == [("refused", "Permission denied")]
+        assert [each.verdict for each in verified(folder, kept).values() if each] == ["failed"]
+    with Catalogue.open(kept, KEYS) as catalogue:
+        catalogue.update([folder])
+        assert [title.name() for title in catalogue.titles()] == ["Hazy Moon"]
+        assert [holding.verification for holding in catalogue.holdings()] == [None]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert [each.verdict for each in verified(folder, kept).values() if each] == ["failed"]
+    assert [each.verdict for each in verified(folder, kept).values() if each] == ["ok"]

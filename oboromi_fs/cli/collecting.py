@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oboromi_fs.cli.collecting_views import COLUMNS, Shown, draw_titles, file_rows, summary_text, table_rows, title_key
+from oboromi_fs.cli.collecting_views import COLUMNS, Shown, draw_titles, file_rows, narrowed, summary_text, table_rows, title_key
 from oboromi_fs.cli.console import plural, printable
 from oboromi_fs.cli.drawing import columns
 from oboromi_fs.cli.failures import DONE, MISSING_KEY, NO, UsageError
@@ -48,7 +48,7 @@ def library_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "The titles in folders of dumps (NSP, XCI, NSZ, XCZ, loose NCAs, split files): names, versions, updates, add-ons, and what is\n"
         "missing, double, outdated or damaged. Only headers are read, and those of unchanged files not again. Nothing that is wrong with\n"
-        "one file stops the others. Exit code 1 if there is nothing to show, or --verify found something that failed;\n"
+        "one file stops the others. Exit code 1 if there is nothing to show, with --verify if something failed;\n"
         "4 if for want of keys no title could be read."
     )
     parser.epilog = _EPILOG
@@ -71,7 +71,11 @@ def library_arguments(parser: argparse.ArgumentParser) -> None:
     group("-r", "--reverse", action="store_true", help="the other way round")
     group("--language", metavar="NAME", help="of the names, as ja, fr_CA or Japanese; by default that of the environment")
     group = parser.add_argument_group("looking").add_argument
-    group("--verify", action="store_true", help="check every hash of the files shown that was not checked since they changed")
+    group(
+        "--verify",
+        action="store_true",
+        help="check every hash of these titles that was not checked since it changed; with --damaged of all",
+    )
     group("--verify-all", action="store_true", help="check them all again")
     group("--rescan", action="store_true", help="look into unchanged files as well")
     group("-j", "--jobs", type=int, metavar="N", help="threads; by default one, and eight where they mostly wait for a disk")
@@ -88,11 +92,14 @@ def run_library(session: Session, options: argparse.Namespace) -> int:
     chosen = _chosen_columns(options)
     with Catalogue.open(None if options.no_cache else options.catalogue or "", opener=lambda: _opener(session)) as catalogue:
         _update(session, catalogue, options)
-        titles, holdings = _found(catalogue, options)
+        marks = _wanted_marks(options)
+        checked: list[Holding] = []
         failed = False
         if options.verify or options.verify_all:
-            failed = _verify(session, catalogue, holdings, options)
-            titles, holdings = _found(catalogue, options)
+            # Which files fail is only known when they are verified: what is asked for besides says which are.
+            _, checked = _found(catalogue, options, () if "failed" in marks else marks)
+            failed = _verify(session, catalogue, checked, options)
+        titles, holdings = _found(catalogue, options, marks)
         titles = sorted(titles, key=title_key(options.sort, shown), reverse=options.reverse)
         loose = [holding for holding in holdings if not holding.package.metas]
         if session.json:
@@ -104,7 +111,9 @@ def run_library(session: Session, options: argparse.Namespace) -> int:
         if not titles and catalogue.holdings() and not catalogue.titles() and any(holding.missing_keys for holding in catalogue.holdings()):
             _tell_keys(session, catalogue)
             return MISSING_KEY
-        return NO if failed or not (titles or (loose and _asks_for_files(options))) else DONE
+        if options.verify or options.verify_all:  # That there is nothing to show of what is wrong is good news then.
+            return NO if failed or not checked else DONE
+        return DONE if titles or (loose and _asks_for_files(options, marks)) else NO
 
 
 def _opener(session: Session) -> Opener:
@@ -187,25 +196,23 @@ def _wanted_marks(options: argparse.Namespace) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*asked, *(options.only.split(",") if options.only else ())]))
 
 
-def _asks_for_files(options: argparse.Namespace) -> bool:
+def _asks_for_files(options: argparse.Namespace, marks: tuple[str, ...]) -> bool:
     """Whether files in which no title was found are among what is asked for."""
-    marks = _wanted_marks(options)
     return not (options.name or options.id or options.type or options.without) and (not marks or bool({"damaged", "key"} & set(marks)))
 
 
-def _found(catalogue: Catalogue, options: argparse.Namespace) -> tuple[list[LibraryTitle], list[Holding]]:
+def _found(catalogue: Catalogue, options: argparse.Namespace, marks: tuple[str, ...]) -> tuple[list[LibraryTitle], list[Holding]]:
     """The titles that are asked for, and the holdings they lie in, with those in which no title was found where that is asked for."""
     from oboromi_fs.library import Filter
 
-    wanted = Filter(tuple(options.name), tuple(options.id), tuple(options.type), tuple(options.without), _wanted_marks(options))
+    wanted = Filter(tuple(options.name), tuple(options.id), tuple(options.type), tuple(options.without), marks)
     titles = wanted.of(catalogue.titles())
     paths = {path for title in titles for path in title.paths}
-    marks = set(_wanted_marks(options))
 
     def is_asked_for(holding: Holding) -> bool:
-        if holding.package.metas or not _asks_for_files(options):
+        if holding.package.metas or not _asks_for_files(options, marks):
             return holding.path in paths
-        return not marks or bool(marks & {"key" if issue.kind == "key" else "damaged" for issue in holding.issues})
+        return not marks or bool(set(marks) & {"key" if issue.kind == "key" else "damaged" for issue in holding.issues})
 
     return titles, [holding for holding in catalogue.holdings() if is_asked_for(holding)]
 
@@ -236,6 +243,8 @@ def _print(
     else:
         heading, rows, right = table_rows(titles, chosen, shown)
         if console.on_terminal:
+            if rows and "path" not in chosen:  # Which nobody cuts.
+                rows = narrowed([heading, *rows], chosen, console.width)[1:]
             console.lines(columns([heading, *rows], right=right) if rows else ())
         else:
             console.lines("\t".join(row) for row in rows)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.console import plural, printable, size_text
-from oboromi_fs.cli.drawing import Branch, draw, fitted
+from oboromi_fs.cli.drawing import Branch, draw, fitted, width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from oboromi_fs.cli.console import Console
     from oboromi_fs.library import Holding, Item, LibraryTitle
 
-__all__ = ["COLUMNS", "USUAL", "Shown", "draw_titles", "file_rows", "summary", "summary_text", "table_rows", "title_key"]
+__all__ = ["COLUMNS", "USUAL", "Shown", "draw_titles", "file_rows", "narrowed", "summary", "summary_text", "table_rows", "title_key"]
 
 USUAL = ("name", "id", "version", "update", "addons", "size", "state")
 _NUMBERS = ("update", "addons", "size", "files")
 _BAD = ("damaged", "failed", "missing", "no-base")
-_LONGEST_NAME = 48
+_LONGEST_NAME, _SHORTEST_NAME = 48, 16
+_COLOUR = re.compile("\x1b\\[[0-9]*m")
 _MOST_TWINS = 4
 
 
@@ -122,6 +124,16 @@ def table_rows(titles: Sequence[LibraryTitle], chosen: Sequence[str], shown: Sho
     return [column.upper() for column in chosen], rows, [at for at, column in enumerate(chosen) if column in _NUMBERS]
 
 
+def narrowed(rows: Sequence[Sequence[str]], chosen: Sequence[str], room: int) -> list[list[str]]:
+    """Return rows with names as short as it takes to fit a terminal of so many columns, but no shorter than can be read."""
+    if "name" not in chosen or not room:
+        return [list(row) for row in rows]
+    at = chosen.index("name")
+    widths = [max(width(_COLOUR.sub("", cell)) for cell in column) for column in zip(*rows, strict=True)]
+    most = max(_SHORTEST_NAME, widths[at] - (sum(widths) + 2 * (len(widths) - 1) - room))
+    return [[fitted(cell, most) if number == at else cell for number, cell in enumerate(row)] for row in rows]
+
+
 def title_key(column: str, shown: Shown) -> Callable[[LibraryTitle], Any]:
     """Return by what titles are sorted: a column, and where that is the same by name and id. Those without a name go last."""
     from oboromi_fs.library.filters import folded
@@ -219,7 +231,9 @@ def _item_branch(item: Item, title: LibraryTitle, shown: Shown, told: set[tuple[
     if verification is not None:
         when = _day(verification.when)
         lines.append(Branch(f"verified {when}: {verification.verdict}, {plural(verification.ok, 'checks')} ok"))
-        lines += [Branch(shown.console.paint(printable(text), "bad" if verification.failed else "doubt")) for text in verification.problems]
+        inside = f"{item.holding.path}{os.sep}"
+        texts = [printable(text.replace(inside, "")) for text in verification.problems]
+        lines += [Branch(shown.console.paint(text, "bad" if verification.failed else "doubt")) for text in texts]
     return Branch(label, lines)
 
 

@@ -129,6 +129,13 @@ class Console:
         if text:
             self.write(text + "\n")
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that stdout is; 0 where it is none, or does not say."""
+        from shutil import get_terminal_size
+
+        return get_terminal_size((0, 0)).columns if self.on_terminal else 0
+
     def name(self, name: str) -> str:
         """Return a name as stdout is to have it: escaped on a terminal, untouched elsewhere."""
         return printable(name) if self.on_terminal else name

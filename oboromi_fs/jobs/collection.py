@@ -21,6 +21,8 @@ __all__ = ["to_verify", "verify_collection"]
 
 _MOST_PROBLEMS = 20
 """Problems of a place that are kept in words."""
+_OF_WHOLE_NCAS = ("NCA name", "CNMT record")
+"""Checks that every byte of an NCA has to pass."""
 
 
 def to_verify(holdings: Iterable[Holding], keys: KeySet, *, again: bool = False) -> list[Holding]:
@@ -74,7 +76,9 @@ def verify_collection(
                     checks += verify(place, workers=workers, progress=tell)
             except (OboromiFsError, OSError) as wrong:
                 checks.append(wrong)
-        yield catalogue.record(holding, _verification(checks))
+        # A folder without permission, a share that went away: the next time it may be there.
+        refused = any(isinstance(check, OSError) and not isinstance(check, OboromiFsError) for check in checks)
+        yield catalogue.record(holding, _verification(checks), keep=not refused)
         before += holding.size
 
 
@@ -87,6 +91,12 @@ def _paths(holding: Holding, everywhere: list[str]) -> list[str]:
 
 
 def _verification(checks: list[Check | OboromiFsError | OSError]) -> Verification:
+    # An NCA that is what its name or record says is whole. That its patch could not be read without the base is no doubt of it.
+    whole = {
+        check.path
+        for check in checks
+        if not isinstance(check, OboromiFsError | OSError) and check.status == "ok" and check.check in _OF_WHOLE_NCAS
+    }
     counts = {"ok": 0, "failed": 0, "skipped": 0, "note": 0}
     problems: dict[str, list[str]] = {"failed": [], "skipped": []}
     keys: dict[str, None] = {}
@@ -97,6 +107,8 @@ def _verification(checks: list[Check | OboromiFsError | OSError]) -> Verificatio
                 status, text, key_name = "skipped", f"needs {check.key_name}", check.key_name
         else:
             status, key_name = check.status, check.key_name
+            if status == "skipped" and check.check == "base" and check.path.rpartition("/")[0] in whole:
+                status = "note"
             text = f"{check.path}: {check.check}: {f'needs {key_name}' if key_name else check.detail}"
         counts[status] += 1
         if key_name:

@@ -57,7 +57,8 @@ class Catalogue:
     """What folders of dumps hold, kept from run to run.
 
     A place (a package, a folder of loose contents, an extracted title) is looked into once, and again when the size, time of change or
-    inode of one of its files differs, or when other keys are there and something could not be read. Nothing of any other place is opened.
+    inode of one of its files differs, when other keys are there and something could not be read, or when the host did not let it be
+    read. Nothing of any other place is opened.
 
     Not for several threads at once. Several processes may use one file at the same time.
 
@@ -249,7 +250,7 @@ class Catalogue:
 
         def keep(holding: Holding) -> None:
             nonlocal last
-            if self._store is None or not self._store.works:
+            if self._store is None or not self._store.works or holding.is_refused:
                 return
             pending.append(self._row(holding))
             now = time.monotonic()
@@ -279,15 +280,20 @@ class Catalogue:
 
         return library_titles(self._holdings.values())
 
-    def record(self, holding: Holding, verification: Verification) -> Holding:
+    def record(self, holding: Holding, verification: Verification, *, keep: bool = True) -> Holding:
         """Keep what came of verifying a place, until it changes.
+
+        Args:
+            holding: The place.
+            verification: What came of it.
+            keep: Whether the next run is to know of it. What the host does not let be read is never kept.
 
         Returns:
             The holding with it.
         """
         found = replace(holding, verification=verification)
         self._holdings[holding.path] = found
-        if self._store is not None:
+        if self._store is not None and keep and not holding.is_refused:
             self._store.write([self._row(found)])
         return found
 

@@ -135,6 +135,11 @@ class Holding:
         return tuple(dict.fromkeys(issue.key_name for issue in self.package.issues if issue.key_name))
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the host did not let something be read: the next time it may, though no file has changed."""
+        return any(issue.kind == "refused" for issue in self.package.issues)
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether other keys might find more in it: one was missing, or what it holds was not understood."""
         return any(issue.kind in ("key", "damaged", "unknown", "no-meta") for issue in self.package.issues)

@@ -112,7 +112,7 @@ class _Further:
             text = f"needs the title key {wrong.key_name}, and there is no ticket with it" if rights_id else f"needs {wrong.key_name}"
             self.issues.append(Issue("key", self._where(content), text, meta.title_id, wrong.key_name))
         except (OboromiFsError, OSError) as wrong:
-            self.issues.append(Issue("damaged", self._where(content), str(wrong), meta.title_id))
+            self.issues.append(Issue.of(wrong, self._where(content), meta.title_id))
 
     def _name(self, nested: NestedFs, path: str, meta: FoundMeta, number: int) -> None:
         content = next(meta.of_type(RecordType.CONTROL), None)
@@ -126,7 +126,7 @@ class _Further:
             if all(wrong.key_name != issue.key_name for issue in self.issues):
                 self.issues.append(Issue("key", self._where(content), f"needs {wrong.key_name}", meta.title_id, wrong.key_name))
         except (OboromiFsError, OSError) as wrong:
-            self.issues.append(Issue("damaged", self._where(content), f"has no name to read: {wrong}", meta.title_id))
+            self.issues.append(Issue.of(wrong, self._where(content), meta.title_id, before="has no name to read: "))
 
 
 def _archives(nested: NestedFs, path: str) -> Iterator[PartitionArchive]:

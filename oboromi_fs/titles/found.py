@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from oboromi_formats.cnmt import MetaType, RecordType
+from oboromi_fs.errors import OboromiFsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,7 @@ __all__ = ["FoundContent", "FoundMeta", "FoundTicket", "Issue", "IssueKind", "Pa
 
 IssueKind: TypeAlias = Literal[
     "damaged",  # It cannot be read as what it is.
+    "refused",  # The host does not let it be read, which may pass.
     "key",  # A key is absent.
     "missing",  # A content that the content meta lists is not there.
     "record",  # The content meta contradicts itself, or the file.
@@ -50,6 +52,20 @@ class Issue:
     text: str
     title_id: int | None = None
     key_name: str = ""
+
+    @classmethod
+    def of(cls, wrong: OboromiFsError | OSError, path: str, title_id: int | None = None, *, before: str = "") -> Issue:
+        """Return what an error says: of what is there, or of the host that does not let it be read.
+
+        Args:
+            wrong: The error.
+            path: Where.
+            title_id: Of which title.
+            before: What the text begins with.
+        """
+        if isinstance(wrong, OboromiFsError):
+            return cls("damaged", path, f"{before}{wrong}", title_id)
+        return cls("refused", path, f"{before}{wrong.strerror or wrong}", title_id)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""

@@ -84,7 +84,7 @@ def look_into(place: Place, opener: Opener, *, visit: Visit | None = None) -> Pa
     except MissingKeyError as wrong:
         looking.tell_key(place.path, wrong)
     except (OboromiFsError, OSError) as wrong:
-        looking.tell("damaged", place.path, str(wrong))
+        looking.issues.append(Issue.of(wrong, place.path))
     return Package(place.path, place.form, tuple(looking.metas), tuple(looking.tickets), tuple(looking.issues))
 
 
@@ -176,7 +176,7 @@ class _Looking:
                 parts = parts_listed(path) or [path]
                 found.append(_File(inner, sum(map(os.path.getsize, parts)), os.path.isdir(parts[0])))
             except OSError as wrong:
-                self.tell("damaged", path, str(wrong))
+                self.issues.append(Issue.of(wrong, path))
         return found
 
     def _files(self, nested: NestedFs, fs: FileSystem, files: list[_File], *, itself: bool = False) -> None:
@@ -246,7 +246,7 @@ class _Looking:
                 self.tell_key(self._where(each.path), wrong)
                 return
             except (OboromiFsError, OSError) as wrong:
-                self.tell("damaged", self._where(each.path), str(wrong))
+                self.issues.append(Issue.of(wrong, self._where(each.path)))
                 continue
             if found is not None:
                 yield each.path, found
@@ -262,7 +262,7 @@ class _Looking:
         except MissingKeyError as wrong:
             self.tell_key(self._where(file.path), wrong)
         except (OboromiFsError, OSError) as wrong:
-            self.tell("damaged", self._where(file.path), str(wrong))
+            self.issues.append(Issue.of(wrong, self._where(file.path)))
         return None
 
     # Tickets

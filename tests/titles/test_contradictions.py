@@ -322,7 +322,7 @@ def test_links_that_lead_nowhere_or_around(tmp_path: Path) -> None:
     (tmp_path / "nowhere.nsp").symlink_to("gone.nsp")
     (tmp_path / "self.nsp").symlink_to("self.nsp")
     title = opened(tmp_path, {})
-    assert [(issue.kind, os.path.basename(issue.path)) for issue in title.issues] == [("damaged", "nowhere.nsp"), ("damaged", "self.nsp")]
+    assert [(issue.kind, os.path.basename(issue.path)) for issue in title.issues] == [("damaged", "nowhere.nsp"), ("refused", "self.nsp")]
     assert files(title, "romfs") == forging.BASE
 
 

@@ -59,7 +59,7 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
         session.console.json(document)
     else:
         session.console.lines(draw(Branch(_headline(document), list(_branches(title, document)))))
-    damaged = any(issue.kind == "damaged" for issue in title.issues)
+    damaged = any(issue.kind in ("damaged", "refused") for issue in title.issues)
     damaged = damaged or any(not isinstance(wrong, MissingKeyError) for wrong in faults.values())
     return DAMAGED if damaged else DONE
 
