@@ -89,6 +89,14 @@ def test_check_of_a_title_key_nobody_has(tmp_path: Path) -> None:
     assert ["given", RIGHTS_ID] in [line.split()[:2] for line in given.lines]
 
 
+def test_check_goes_to_the_bottom_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c.nsp").write_bytes(Path(NSP).read_bytes())
+    assert oboromi("keys", "check", tmp_path, *KEYS).lines[-1].endswith("for 5 NCAs")
+    assert oboromi("keys", "check", tmp_path / "a" / "b", *KEYS).lines == oboromi("keys", "check", tmp_path, *KEYS).lines
+    assert oboromi("keys", "check", tmp_path).code == 4
+
+
 def test_check_of_derived_keys(tmp_path: Path) -> None:
     lines = Path(KEYS[1]).read_text(encoding="ascii").splitlines()
     path = tmp_path / "masters.keys"

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from oboromi_fs.cli.console import plural
 from oboromi_fs.cli.drawing import columns
 from oboromi_fs.cli.failures import DAMAGED, DONE, MISSING_KEY, NO, UsageError
+from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from oboromi_fs.cli.session import Session
+    from oboromi_fs.jobs.describe import Description
+    from oboromi_fs.opening import Location
 
 __all__ = ["keys_arguments", "run_keys"]
 
@@ -25,7 +29,7 @@ def keys_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "oboromi keys list [options]\n       oboromi keys check PATH [options]"
     parser.description = (
         "list: the names of the keys that are known, and the file each is from; with -v also of those that follow from them.\n"
-        "check: the keys that PATH needs, and which of them are missing (exit code 4 if one is)."
+        "check: the keys that PATH needs, a folder to the bottom, and which of them are missing (exit code 4 if one is)."
     )
     parser.add_argument("action", metavar="list|check", choices=("list", "check"))
     parser.add_argument("path", metavar="PATH", nargs="?")
@@ -65,15 +69,30 @@ def _list(session: Session) -> int:
     return NO
 
 
+def _descriptions(place: Location) -> Iterator[Description]:
+    """Describe a place; of a folder also all folders below it, each by itself."""
+    from dataclasses import replace
+
+    from oboromi_fs.backends.host import HostFs
+    from oboromi_fs.jobs.describe import describe
+
+    yield describe(place)
+    fs, inner = place.fs.resolve(place.path)
+    if isinstance(fs, HostFs) and place.kind == "directory":
+        for below, entry in fs.walk(inner):
+            if entry.kind == "directory":
+                yield describe(replace(place, path=join(place.path, below), display=join(place.display, below)))
+
+
 def _check(session: Session, path: str) -> int:
-    from oboromi_fs.jobs.describe import describe, nodes
+    from oboromi_fs.jobs.describe import nodes
 
     console = session.console
     place = session.locate(path)
     needs: dict[str, dict[str, Any]] = {}
     archives = 0
     problems: list[str] = []
-    for node in nodes(describe(place)):
+    for node in (node for description in _descriptions(place) for node in nodes(description)):
         if node["kind"] == "nca":
             archives += 1
             problems += node.get("problems", ()) if "content_type" not in node else ()
