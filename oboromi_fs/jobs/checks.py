@@ -225,7 +225,8 @@ def misnamed(label: str, name: str, storage: Storage, is_vouched: Callable[[], b
             return [now(Check(label, "format", "note", detail))]
         return [now(Check(label, "format", "failed", detail, storage.place(0).offset))]
     if ending in _CONTAINER_ENDINGS:
-        detail = f"called .{ending}, and begins with {storage[:4].tobytes()!r}, which no container does: damaged, or something else"
+        begins = f"begins with {storage[:4].tobytes()!r}, which no container does: damaged, or something else"
+        detail = f"called .{ending}, and {begins if storage.size else 'empty'}"
         return [now(Check(label, "format", "failed", detail, storage.place(0).offset))]
     return []
 

@@ -143,7 +143,7 @@ class Catalogue:
 
         def told(folder: str, wrong: OSError) -> None:
             unlisted.append(folder)
-            self.issues.append(Issue("damaged", folder, f"cannot be listed: {wrong.strerror or wrong}"))
+            self.issues.append(Issue.of(wrong, folder, before="cannot be listed: "))
 
         met: set[str] = set()
         with self._writing() as keep:

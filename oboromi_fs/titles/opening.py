@@ -62,14 +62,22 @@ def open_title(
     given = _listed(paths)
     opening = opener if opener is not None else Opener(keys)
     unlisted: list[Issue] = []
-    places = find_places(given, told=lambda folder, wrong: unlisted.append(Issue("damaged", folder, f"cannot be listed: {wrong}")))
+    places = find_places(given, told=lambda folder, wrong: unlisted.append(Issue.of(wrong, folder, before="cannot be listed: ")))
     packages = [look_into(place, opening) for place in places]
     found = families(meta for package in packages for meta in package.metas if not meta.is_system)
     told = unlisted + [issue for package in packages for issue in package.issues]
     if not found:
         _nothing(told, opening, given)
     family = family_of(found, title_id, ", ".join(given))
-    issues = [issue for issue in told if issue.title_id is None or base_id(issue.title_id) == base_id(family.application_id)]
+    wanted = base_id(family.application_id)
+    # What is wrong with a package is of interest where it has something of the title, or nobody knows what it has.
+    told = unlisted + [
+        issue
+        for package in packages
+        if not package.metas or any(base_id(meta.application_id) == wanted for meta in package.metas)
+        for issue in package.issues
+    ]
+    issues = [issue for issue in told if issue.title_id is None or base_id(issue.title_id) == wanted]
     issues += ticket_issues(packages)
     chosen = choose(family, version)
     for other in found.values():

@@ -90,6 +90,25 @@ def test_what_makes_no_sense(pile: Path, tmp_path: Path) -> None:
     assert "say which title with --title" in two.message
 
 
+def test_one_of_a_collection_is_not_blamed_for_what_lies_beside_it(tmp_path: Path, pile: Path) -> None:
+    other = forging.ID + 0x40000
+    second = forging.with_meta(other, MetaType.APPLICATION, [forging.Made("control", other, {"romfs": forging.romfs(forging.CONTROL)})])
+    cut = forging.nsp({**second, **forging.permit(other)})
+    files = {"mine.nsp": (pile / "addon.nsp").read_bytes(), "other.nsp": forging.nsp(second), "junk.nsp": b"junk", "cut.nsp": cut[:-0x100]}
+    forging.put(tmp_path, files)
+    given = "-f", str(tmp_path), "--keys", str(pile.parent / "prod.keys"), "--title", f"{forging.ADDONS[0]:016x}"
+    told = oboromi("title", "ls", "addons", *given)
+    assert (told.code, told.lines) == (0, [f"{forging.ADDONS[0]:016x}"])
+    warnings = told.err.decode()
+    assert "junk.nsp" not in warnings
+    assert "with files that no title is known of; `oboromi library --damaged` names them" in warnings
+    info = oboromi("title", "info", *given)
+    assert (info.code, "junk.nsp" in info.text, "beside it: " in info.text) == (0, False, True)
+    assert "junk.nsp" in oboromi("title", "info", "-v", *given).text
+    named = oboromi("title", "info", *given, "-f", str(tmp_path / "junk.nsp"))
+    assert (named.code, "junk.nsp" in named.text) == (3, True)
+
+
 def test_what_is_wrong_is_told(tmp_path: Path, pile: Path) -> None:
     (tmp_path / "u.nsz").write_bytes((pile / "updates" / "old.nsz").read_bytes())
     told = oboromi("title", "ls", "-f", str(tmp_path), "--keys", str(pile.parent / "prod.keys"))

@@ -312,7 +312,7 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "scandir", refusing)
     title = opened(tmp_path, {})
-    assert (told(title), "locked" in title.issues[0].path, files(title, "romfs")) == (["damaged"], True, forging.BASE)
+    assert (told(title), "locked" in title.issues[0].path, files(title, "romfs")) == (["refused"], True, forging.BASE)
 
 
 def test_links_that_lead_nowhere_or_around(tmp_path: Path) -> None:

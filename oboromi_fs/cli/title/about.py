@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oboromi_fs.cli.console import printable
 from oboromi_fs.cli.drawing import Branch, draw
 from oboromi_fs.cli.failures import DAMAGED, DONE
-from oboromi_fs.cli.title.opening import open_given, tell, title_arguments
+from oboromi_fs.cli.title.opening import issues_of, open_given, others_text, tell, title_arguments
 from oboromi_fs.errors import EntryNotFoundError, MissingKeyError, OboromiFsError
 from oboromi_fs.paths import normalise
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from oboromi_fs.cli.session import Session
     from oboromi_fs.overlay import Provider
-    from oboromi_fs.titles import FoundMeta, Title
+    from oboromi_fs.titles import FoundMeta, Issue, Title
 
 __all__ = ["explain_arguments", "info_arguments", "run_explain", "run_info"]
 
@@ -29,7 +29,8 @@ def info_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``title info`` takes."""
     parser.description = (
         "Which base, update, add-on content and mods are taken of what lies in the given files and folders, the modules of each program,\n"
-        "and what is missing, damaged or contradicts. Exit code 3 if anything is damaged."
+        "and what is missing, damaged or contradicts. Exit code 3 if anything of it is damaged.\n"
+        "Where --title picks one of several, files in which no title is found are only counted; -v names them."
     )
     title_arguments(parser)
 
@@ -38,6 +39,7 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
     """Describe the title."""
     title = open_given(session, options)
     faults = title.faults()
+    own, others = issues_of(title, options)
     name, display_version, control = _names(title)
     document = {
         "title_id": f"{title.title_id:016x}",
@@ -58,8 +60,9 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
     if session.json:
         session.console.json(document)
     else:
-        session.console.lines(draw(Branch(_headline(document), list(_branches(title, document)))))
-    damaged = any(issue.kind in ("damaged", "refused") for issue in title.issues)
+        branches = _branches(title, document, [*own, *others], []) if session.console.verbose else _branches(title, document, own, others)
+        session.console.lines(draw(Branch(_headline(document), list(branches))))
+    damaged = any(issue.kind in ("damaged", "refused") for issue in own)
     damaged = damaged or any(not isinstance(wrong, MissingKeyError) for wrong in faults.values())
     return DAMAGED if damaged else DONE
 
@@ -106,7 +109,7 @@ def _headline(document: dict[str, Any]) -> str:
     return f"{document['title_id']} v{document['version']}{name}"
 
 
-def _branches(title: Title, document: dict[str, Any]) -> Iterator[Branch]:
+def _branches(title: Title, document: dict[str, Any], issues: list[Issue], beside: list[Issue]) -> Iterator[Branch]:
     for kind in ("base", "update"):
         found = document[kind]
         if found is not None:
@@ -127,8 +130,10 @@ def _branches(title: Title, document: dict[str, Any]) -> Iterator[Branch]:
         yield Branch(f"control data: {printable(text)}")
     for each in document["unreadable"]:
         yield Branch(f"cannot be read: {printable(each['part'])}: {printable(each['reason'])}")
-    for issue in title.issues:
+    for issue in issues:
         yield Branch(f"{issue.kind}: {printable(str(issue))}")
+    if beside:
+        yield Branch(f"beside it: {others_text(beside)}")
     for notice in title.notices:
         yield Branch(f"{notice.reason}: {printable(str(notice))}")
 
@@ -148,7 +153,7 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
 def run_explain(session: Session, options: argparse.Namespace) -> int:
     """Explain a path."""
     title = open_given(session, options)
-    tell(session, title)
+    tell(session, title, options)
     found = title.union.explain(normalise(options.path))
     if found.winner is None:
         raise EntryNotFoundError(options.path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from oboromi_fs.cli.console import plural
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError
 from oboromi_fs.errors import FormatError, MissingKeyError
 from oboromi_fs.mods.profiles import PROFILES
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     from oboromi_fs.errors import OboromiFsError
     from oboromi_fs.opening import Location
     from oboromi_fs.overlay import UnionFs
-    from oboromi_fs.titles import Title
+    from oboromi_fs.titles import Issue, Title
 
-__all__ = ["Readable", "open_given", "place_in", "readable_in", "tell", "title_arguments"]
+__all__ = ["Readable", "issues_of", "open_given", "others_text", "place_in", "readable_in", "tell", "title_arguments"]
 
 _MOST_TOLD = 20
 
@@ -83,13 +85,38 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def tell(session: Session, title: Title) -> None:
+def issues_of(title: Title, options: argparse.Namespace) -> tuple[list[Issue], list[Issue]]:
+    """What is wrong with a title; and with files beside it, of which nobody knows whether they have anything to do with it.
+
+    Those are of interest where the files given are of one title, and hardly so where it is one of a collection.
+    """
+    if options.title is None:
+        return list(title.issues), []
+    packages = [meta.package for meta in (title.base, title.update) if meta is not None]
+    packages += [source for source in options.sources if os.path.isfile(source)]
+    own: list[Issue] = []
+    others: list[Issue] = []
+    for issue in title.issues:
+        is_own = issue.title_id is not None or any(issue.path == path or issue.path.startswith(f"{path}/") for path in packages)
+        (own if is_own else others).append(issue)
+    return own, others
+
+
+def others_text(others: list[Issue]) -> str:
+    """What is said of issues of files that may be of any title."""
+    return f"{plural(len(others), 'problems')} with files that no title is known of; `oboromi library --damaged` names them"
+
+
+def tell(session: Session, title: Title, options: argparse.Namespace) -> None:
     """Warn of what is wrong with a title."""
-    for number, issue in enumerate(title.issues):
+    own, others = issues_of(title, options)
+    for number, issue in enumerate(own):
         if number == _MOST_TOLD:
-            session.console.warn(f"{len(title.issues) - number} more of these: `oboromi title info` lists them")
+            session.console.warn(f"{len(own) - number} more of these: `oboromi title info` lists them")
             break
         session.console.warn(str(issue))
+    if others:
+        session.console.warn(others_text(others))
     damaged = [notice for notice in title.notices if notice.reason in ("damaged", "state", "build")]
     for notice in damaged[:_MOST_TOLD]:
         session.console.warn(str(notice))
@@ -102,7 +129,7 @@ def place_in(session: Session, options: argparse.Namespace, path: str, *, check:
         EntryNotFoundError, NotADirectoryEntryError: No such path.
     """
     title = open_given(session, options, check=check)
-    tell(session, title)
+    tell(session, title, options)
     return _located(session, title.union, path)
 
 
@@ -153,7 +180,7 @@ def readable_in(session: Session, options: argparse.Namespace, path: str, *, che
     from oboromi_fs.overlay import UnionFs
 
     title = open_given(session, options, check=check)
-    tell(session, title)
+    tell(session, title, options)
     top = normalise(path)
     faults: dict[str, OboromiFsError | OSError] = title.faults(top)
     missing = next((wrong for wrong in faults.values() if isinstance(wrong, MissingKeyError)), None)
