@@ -131,6 +131,16 @@ def test_cards(tmp_path: Path) -> None:
     assert ("card.xci", "XCI size") in failed(checks(path))
 
 
+def test_a_card_whose_secure_partition_is_called_otherwise(testdata: Path, tmp_path: Path) -> None:
+    card = tmp_path / "card.xci"
+    data = (testdata / "xci" / "multi.xci").read_bytes()
+    card.write_bytes(data.replace(b"secure\0", b"sEcure\0", 1))
+    keys = testdata / "keys" / "prod.keys"
+    found = checks(card, keys=keys)
+    assert failed(found) == [("card.xci", "XCI root header hash")]
+    assert sum(check.check == "CNMT record" and check.status == "ok" for check in found) == 6
+
+
 def test_a_truncated_package_fails(tmp_path: Path) -> None:
     path = tmp_path / "game.nsp"
     path.write_bytes(nsp([("a.bin", b"a" * 100), ("b.bin", b"b" * 100)])[:-50])
@@ -465,3 +475,11 @@ def test_what_holds_no_hash(tmp_path: Path) -> None:
     path.write_bytes(b"text")
     (check,) = checks(path)
     assert (check.status, check.check, check.detail) == ("skipped", "format", "a plain file: it holds no hash to check")
+
+
+def test_names_in_a_romfs_that_no_path_can_hold(tmp_path: Path) -> None:
+    path = tmp_path / "evil.romfs"
+    path.write_bytes(romfs({"aXb": b"1", "dir/ok": b"2", "zz": b"3"}, []).replace(b"aXb", b"a/b"))
+    assert [(check.path.rpartition("evil.romfs")[2], check.check, check.status) for check in checks(path)] == [("/a/b", "name", "failed")]
+    path.write_bytes(romfs({f"{number:02}X": b"" for number in range(20)}, []).replace(b"X", b"/"))
+    assert [check.detail for check in checks(path)][8:] == ["and 12 more that no path can hold"]

@@ -84,7 +84,7 @@ class RecordChecks:
                 steps.append(self._records(below, meta, members, complete=label in complete))
                 steps += self._title(below, meta, nca, members)
         if seen and not unread:
-            steps.append(now(*(check for label in complete for check in _unlisted(label, archives[label], listed))))
+            steps.append(now(*(check for label in complete if label in archives for check in _unlisted(label, archives[label], listed))))
         return [*steps, *ticket_steps(archives, self.opener, self.tickets_of)]
 
     def _title(self, label: str, meta: ContentMeta, own: Nca, members: dict[str, tuple[str, PartitionArchive]]) -> list[Step]:
