@@ -21,10 +21,12 @@ from oboromi_fs import (
     Nca,
     NotThisFormatError,
     OboromiFsError,
+    UnsafePathError,
     open_fs,
 )
 from oboromi_fs._forge import FsType, Section, nca
 from oboromi_fs.backends.nax0 import Nax0Archive, sd_paths, unwrap
+from oboromi_fs.builders.nax0 import build_nax0
 from oboromi_fs.testing import check_filesystem
 from tests import forged
 from tests.command import oboromi
@@ -211,6 +213,23 @@ def test_a_missing_key_is_named_with_what_derives_it() -> None:
 def test_headers_that_lie_are_told(edit: Any, kind: type[Exception], problem: str) -> None:
     with pytest.raises(kind, match=problem):
         archive(edit(nax0(NCA, PATH)), PATH)
+
+
+@pytest.mark.parametrize("path", ["/..", "/registered/.", "/", "/a\0b", "/x/"])
+def test_a_path_whose_last_part_is_no_name(path: str) -> None:
+    fs = archive(nax0(b"content", path), path)
+    assert (fs.path, fs.name, fs.read_bytes("content")) == (path, "content", b"content")
+
+
+def test_a_path_that_is_no_text_is_told() -> None:
+    with pytest.raises(UnsafePathError):
+        archive(nax0(b"content", EXAMPLE), "/\ud800")
+    with pytest.raises(UnsafePathError):
+        build_nax0(MemoryStorage(b"content"), "/\ud800", SD_KEY)
+
+
+def test_one_path_is_one_path() -> None:
+    assert Nax0Archive(MemoryStorage(nax0(b"1", EXAMPLE)), KEYS, paths=EXAMPLE).path == EXAMPLE
 
 
 def test_a_card_file_in_a_card_file_is_a_file() -> None:

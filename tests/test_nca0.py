@@ -60,7 +60,7 @@ def test_every_hash_is_checked(tmp_path: Path, kind: str) -> None:
     with locate(path, KEY_SET).fs as fs:
         found = {(check.check, check.status) for check in verify(locate(path, KEY_SET), workers=1)}
         assert fs.exists("an.nca/romfs")
-    assert ("hash tree", "ok") in found
+    assert {("hash tree", "ok"), ("NCA0", "note")} < found
     assert "failed" not in {status for _, status in found}
     at = FIRST + len(PARTITION) + 0x600
     path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])

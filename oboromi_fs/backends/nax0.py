@@ -21,6 +21,7 @@ from oboromi_fs.errors import (
     NotThisFormatError,
 )
 from oboromi_fs.keys import KeySet
+from oboromi_fs.paths import addressable, encode_name
 from oboromi_fs.protocols import DirEntry, Metadata, Storage
 from oboromi_fs.storage.xts import AesXtsStorage
 
@@ -107,10 +108,13 @@ def unwrap(header: bytes, path: str, sd_key: bytes) -> bytes | None:
         header: The first 0x80 bytes of the file.
         path: Where it lies on the card, see :func:`sd_paths`.
         sd_key: ``sd_card_nca_key`` or its like, 0x20 bytes.
+
+    Raises:
+        UnsafePathError: The path has a lone surrogate, which is no text.
     """
     from Crypto.Cipher import AES
 
-    secret = hmac.digest(sd_key[:0x10], path.encode("utf-8", "surrogateescape"), "sha256")
+    secret = hmac.digest(sd_key[:0x10], encode_name(path), "sha256")
     key = AES.new(secret[:0x10], AES.MODE_ECB).decrypt(header[0x28:0x38])
     key += AES.new(secret[0x10:], AES.MODE_ECB).decrypt(header[0x38:0x48])
     # The header is the key of this one, and the secret the message.
@@ -156,10 +160,12 @@ class Nax0Archive(FileSystemBase):
             problem = f"{header.size:#x} bytes of content end at {NAX0_CONTENT_OFFSET + stored:#x}, the file at {storage.size:#x}:"
             problem += " it is truncated"
             raise error(CorruptError, problem, what="NAX0 header", storage=storage, offset=0x48, field="size")
-        candidates = list(dict.fromkeys(sd_paths(source_name(storage)) if paths is None else paths))
+        given = sd_paths(source_name(storage)) if paths is None else [paths] if isinstance(paths, str) else paths
+        candidates = list(dict.fromkeys(given))
         found = self._unwrap(KeySet.of(keys), candidates)
         self.content, self.path = found.content, found.path
-        self.name = found.path.rpartition("/")[2] or "content"
+        name = found.path.rpartition("/")[2]
+        self.name = name if addressable(name) else "content"
         encrypted = storage.window(NAX0_CONTENT_OFFSET, NAX0_CONTENT_OFFSET + stored)
         self._content = AesXtsStorage(encrypted, found.key, NAX0_UNIT).window(0, header.size)
 

@@ -10,6 +10,7 @@ from oboromi_formats.nax0 import NAX0_CONTENT_OFFSET, NAX0_HEADER, NAX0_UNIT, Na
 from oboromi_fs._decode import encode
 from oboromi_fs.base import MemoryStorage
 from oboromi_fs.errors import FormatError
+from oboromi_fs.paths import encode_name
 from oboromi_fs.storage.concat import ConcatStorage
 from oboromi_fs.storage.xts import AesXtsStorage
 
@@ -33,6 +34,7 @@ def build_nax0(content: Storage, path: str, sd_key: bytes, *, keys: bytes | None
 
     Raises:
         FormatError: A key has another length, or the path does not begin with a slash.
+        UnsafePathError: The path has a lone surrogate, which is no text.
 
     Example:
         >>> from oboromi_fs.backends.nax0 import Nax0Archive
@@ -50,7 +52,7 @@ def build_nax0(content: Storage, path: str, sd_key: bytes, *, keys: bytes | None
             raise FormatError(f"has {len(value)} bytes instead of {_KEYS}", what="NAX0", field=name)
     if not path.startswith("/"):
         raise FormatError(f"{path!r} does not begin with a slash", what="NAX0", field="path")
-    secret = hmac.digest(sd_key[:_BLOCK], path.encode("utf-8", "surrogateescape"), "sha256")
+    secret = hmac.digest(sd_key[:_BLOCK], encode_name(path), "sha256")
     in_clear = encode(
         NAX0_HEADER, Nax0Header(mac=bytes(0x20), data_key=file_keys[:_BLOCK], tweak_key=file_keys[_BLOCK:], size=content.size)
     )

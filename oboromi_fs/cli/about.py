@@ -131,7 +131,8 @@ def _facts(console: Console, node: dict[str, Any]) -> Iterator[str]:
         yield f"copy {node['header_copy']} of the header is in use"
     if kind == "nca" and "content_type" in node:
         firmware = f" (firmware {node['first_firmware']})" if node["first_firmware"] else ""
-        yield f"title {node['title_id']}, {node['distribution'].replace('_', ' ')}, SDK {node['sdk_version']}, {node['format']}"
+        form = f"{node['format']}{' (experimental)' if 'experimental' in node else ''}"
+        yield f"title {node['title_id']}, {node['distribution'].replace('_', ' ')}, SDK {node['sdk_version']}, {form}"
         yield f"key generation {node['key_generation']}{firmware}, {_crypto(node)}"
         if "ncz" in node:
             yield _compression(node["ncz"])

@@ -50,6 +50,8 @@ def nca_facts(nca: Nca, tickets: Callable[[bytes], Ticket | None], keys: KeySet)
         "header_encrypted": nca.encrypted_header,
         "content_size": header.content_size,
     }
+    if nca.is_nca0:
+        node["experimental"] = True
     if isinstance(nca.raw, NczStorage):
         ncz = nca.raw.ncz
         node["ncz"] = {

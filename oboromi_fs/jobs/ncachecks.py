@@ -13,7 +13,7 @@ from oboromi_fs.jobs.checks import SHOWN, Check, State, Status, Step, Task, coun
 from oboromi_fs.jobs.contentchecks import archive_steps, control_steps
 from oboromi_fs.jobs.signatures import signatures
 from oboromi_fs.jobs.treechecks import tree_step
-from oboromi_fs.paths import join
+from oboromi_fs.paths import addressable, join
 
 if TYPE_CHECKING:
     from oboromi_fs.backends.nca import Nca, NcaSection
@@ -34,7 +34,7 @@ def nca_steps(label: str, nca: Nca, name: str, state: State) -> list[Step]:
         name: Its file name; ``""`` where it has none.
         state: What the tasks share.
     """
-    steps: list[Step] = []
+    steps: list[Step] = [now(Check(label, "NCA0", "note", "support is experimental"))] if nca.is_nca0 else []
     stem = name.lower().partition(".")[0]
     if len(stem) == 32 and all(char in "0123456789abcdef" for char in stem):
         steps.append(_name(label, nca, stem, state))
@@ -143,12 +143,20 @@ def romfs_step(label: str, fs: RomFs, state: State) -> Step:
 
     def task() -> list[Check]:
         files = directories = 0
+        odd: list[str] = []
         state.advance(0, label)
         try:
             files = sum(1 for _ in fs.extents())
-            directories = sum(1 for _, entry in fs.walk() if entry.kind == "directory")
+            for path, entry in fs.walk():
+                directories += entry.kind == "directory"
+                if not addressable(entry.name):
+                    odd.append(path)
         except OboromiFsError as wrong:
             return [failure(label, "RomFS tables", wrong)]
+        if odd:
+            found = [Check(join(label, path), "name", "failed", "is no name a path can hold; not looked into") for path in odd[:SHOWN]]
+            more = [Check(label, "name", "failed", f"and {len(odd) - SHOWN} more that no path can hold")] if len(odd) > SHOWN else []
+            return [*found, *more]
         return [Check(label, "RomFS tables", "ok", f"{count_of(files, 'file')}, {count_of(directories, 'directory', 'directories')}")]
 
     return Step([task], flatten)
