@@ -68,6 +68,15 @@ def test_characters_that_texts_escape(name: str) -> None:
     assert loads_json(dumps_json(nacp), Nacp) == nacp
 
 
+@pytest.mark.parametrize("name", ["\x9b2J\x7f", "\u202egnp", "\u2028\\\x85", "\u2066\x1b"])
+def test_a_text_does_not_steer_a_terminal(name: str) -> None:
+    """What is obeyed, and need not be escaped in TOML or JSON, is escaped."""
+    nacp = Nacp(titles=(ApplicationTitle(name),))
+    for text, read in ((dumps_toml(nacp), loads_toml), (dumps_json(nacp), loads_json)):
+        assert all(char.isprintable() or char == "\n" for char in text)
+        assert read(text, Nacp).titles[0].name == name
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

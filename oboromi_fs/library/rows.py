@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _FORMS = frozenset(get_args(PackageForm))
 _KINDS = frozenset(get_args(IssueKind))
+_TOO_MUCH = 1 << 64
+"""More than any number that a file can give."""
 
 
 class NotARow(Exception):  # noqa: N818  # A signal to look again, not an error.
@@ -152,7 +154,7 @@ def _issue(row: Any) -> Issue:
 
 
 def _number(value: Any) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < _TOO_MUCH:
         raise TypeError(value)
     return value
 

@@ -7,6 +7,7 @@ cannot be used at all - another process holds it, the disk is full, there is no 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -33,6 +34,12 @@ CREATE TABLE places (
     found TEXT NOT NULL,     -- titles, tickets, issues
     verified TEXT NOT NULL   -- what verifying came to, or empty
 ) WITHOUT ROWID"""
+
+_SCHEMA_CHECK = """
+SELECT
+    total(type = 'table' AND name = 'places' AND sql = ?1),
+    total(type <> 'table' OR (name = 'places' AND sql IS NOT ?1))
+FROM sqlite_master"""
 
 
 def default_path(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> str:
@@ -105,8 +112,15 @@ class Store:
             self._give_up(wrong)
 
     def _make_room(self) -> None:
-        """Put aside what is at the path and is no catalogue: it may be somebody's."""
+        """Put aside what is at the path and is no catalogue: it may be somebody's.
+
+        Raises:
+            ValueError: It is a device, a pipe or a folder.
+            OSError: It cannot be read, or not be put aside.
+        """
         try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
+                raise ValueError("it is no regular file")
             with open(self.path, "rb") as file:
                 head = file.read(100)
         except FileNotFoundError:
@@ -130,7 +144,10 @@ class Store:
         db.execute("PRAGMA synchronous = OFF")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == SCHEMA:
-            db.execute("SELECT path, stamp, keys, found, verified FROM places LIMIT 1").fetchall()
+            # A view or a trigger, or a column that is computed, could take for ever: only the table that is made here will do.
+            ((tables, others),) = db.execute(_SCHEMA_CHECK, (_TABLE.strip(),)).fetchall()
+            if tables != 1 or others:
+                raise sqlite3.DatabaseError("its tables are of another program")
             return
         db.execute("BEGIN IMMEDIATE")
         try:

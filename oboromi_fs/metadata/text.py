@@ -7,6 +7,7 @@ Both say the same. ``format`` names what a text describes; keys are those of the
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 from oboromi_fs.errors import FormatError
@@ -45,6 +46,8 @@ M = TypeVar("M", bound=Metadata)
 
 FORMATS: dict[str, type[Metadata]] = {cls.format: cls for cls in (Nacp, Npdm, Cnmt, TicketFile, CertificateChain)}
 """What ``format`` may be -> its class."""
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What the writers of TOML and JSON leave as it is, and a terminal obeys: the second set of control characters, what turns text round."""
 
 
 def dumps_toml(value: Metadata) -> str:
@@ -61,14 +64,19 @@ def dumps_toml(value: Metadata) -> str:
     """
     import tomli_w
 
-    return tomli_w.dumps(value.to_dict())
+    return _escaped(tomli_w.dumps(value.to_dict()))
 
 
 def dumps_json(value: Metadata, *, indent: int | None = 2) -> str:
     """Return metadata as JSON, in lines unless ``indent`` is None."""
     import json
 
-    return json.dumps(value.to_dict(), indent=indent, ensure_ascii=False) + "\n"
+    return _escaped(json.dumps(value.to_dict(), indent=indent, ensure_ascii=False)) + "\n"
+
+
+def _escaped(document: str) -> str:
+    r"""A document with ``\uXXXX`` for what a terminal would obey: in a text of either notation, and only there is any, that is the same."""
+    return document if document.isascii() and "\x7f" not in document else _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
 
 
 @overload

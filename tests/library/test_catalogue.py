@@ -455,7 +455,10 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
 
 def change(kept: Path, statement: str, *values: Any) -> None:
     db = sqlite3.connect(kept)
-    db.execute(statement, values)
+    if values:
+        db.execute(statement, values)
+    else:
+        db.executescript(statement)
     db.commit()
     db.close()
 
@@ -551,6 +554,10 @@ def test_a_row_with_values_of_other_types(folder: Path, filled: Path, value: Any
     assert "is damaged" in catalogue.notes[0]
 
 
+COUNTING = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 9) SELECT max(x) FROM c"
+"""What need not end, in a file that somebody else made."""
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -558,6 +565,10 @@ def test_a_row_with_values_of_other_types(folder: Path, filled: Path, value: Any
         "ALTER TABLE places DROP COLUMN found",
         "UPDATE places SET found = CAST(x'ff80' AS TEXT)",
         "CREATE TRIGGER refuse BEFORE INSERT ON places BEGIN SELECT no_such_function(); END",
+        f"CREATE TRIGGER count AFTER INSERT ON places BEGIN DELETE FROM places WHERE 1 > ({COUNTING}); END",
+        f"DROP TABLE places; CREATE VIEW places AS SELECT x'2f' AS path, '' AS stamp, '' AS keys, ({COUNTING}) AS found, '' AS verified",
+        f"""DROP TABLE places; CREATE TABLE places (path BLOB PRIMARY KEY, stamp TEXT NOT NULL, keys TEXT NOT NULL, found TEXT NOT NULL,
+            verified TEXT NOT NULL DEFAULT '{COUNTING}') WITHOUT ROWID""",
     ],
 )
 def test_a_catalogue_that_is_one_by_its_head_alone(folder: Path, filled: Path, statement: str) -> None:
@@ -610,6 +621,19 @@ def test_a_path_that_is_a_folder(tmp_path: Path, folder: Path, base: bytes) -> N
     _, catalogue = look(folder, tmp_path)
     assert "nothing is kept for the next run" in catalogue.notes[0]
     assert only(catalogue).name() == "Hazy Moon"
+
+
+def test_a_path_that_is_a_device_or_a_pipe(tmp_path: Path, folder: Path, base: bytes) -> None:
+    """Neither is read, which might not end, nor put aside."""
+    forging.put(folder, {"a.nsp": base})
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in (pipe, tmp_path / "link"):
+        _, catalogue = look(folder, path)
+        assert catalogue.notes == [f"{path} cannot be used (it is no regular file): nothing is kept for the next run"]
+        assert only(catalogue).name() == "Hazy Moon"
+        assert os.path.lexists(path)
 
 
 def test_several_at_once(folder: Path, kept: Path, base: bytes) -> None:
