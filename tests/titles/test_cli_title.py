@@ -105,8 +105,8 @@ def test_one_of_a_collection_is_not_blamed_for_what_lies_beside_it(tmp_path: Pat
     info = oboromi("title", "info", *given)
     assert (info.code, "junk.nsp" in info.text, "beside it: " in info.text) == (0, False, True)
     assert "junk.nsp" in oboromi("title", "info", "-v", *given).text
-    named = oboromi("title", "info", *given, "-f", str(tmp_path / "junk.nsp"))
-    assert (named.code, "junk.nsp" in named.text) == (3, True)
+    named = oboromi("title", "info", *given, "-f", str(tmp_path / "cut.nsp"))
+    assert (named.code, "cut.nsp" in named.text) == (3, True)
 
 
 def test_what_is_wrong_is_told(tmp_path: Path, pile: Path) -> None:
