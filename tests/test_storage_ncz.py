@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import struct
@@ -307,6 +308,7 @@ def test_what_is_no_ncz_is_told() -> None:
         ((Span(0x4000, 0x1010), Span(0x5000, 0x1000)), None, r"field offset: section 1 begins at 0x5000, before .* ends at 0x5010"),
         ((Span(0x4008, 0x1000),), None, r"at 0x4010, field offset: section 0 is encrypted with AES-CTR and begins at 0x4008"),
         ((Span(0x4000, 1 << 63),), None, r"at 0x4018, field size: section 0 runs from 0x4000 for 0x8000000000000000 bytes"),
+        ((Span(1 << 62, 1 << 62),), None, r"at 0x4018, field size: section 0 runs from 0x4000000000000000 for 0x4000000000000000 bytes"),
         ((Span((1 << 64) - 16, 32),), None, r"section 0 runs from 0xfffffffffffffff0"),
         ((Span(0x4000, 0x20000),), None, r"at 0x4018, field size: the last section ends at 0x24000, the NCA at 0x17210"),
     ],
@@ -538,6 +540,26 @@ def test_reads_in_order_have_the_next_blocks_made(monkeypatch: pytest.MonkeyPatc
     assert body._ahead._waiting == {}
 
 
+def test_a_child_of_the_process_waits_for_nobody_in_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make(number: int) -> int:
+        begun.set()
+        go_on.wait()
+        return number
+
+    ahead = Ahead(make, 1)
+    ahead.begin([1])
+    assert begun.wait(10)
+    monkeypatch.setattr("oboromi_fs.storage.ncz.sharing.os.getpid", lambda: -1)  # As it is in the child, where no thread goes on.
+    try:
+        assert ahead.take(1) is None
+        ahead.begin([1])
+        assert set(ahead._waiting) == {1}
+    finally:
+        go_on.set()
+
+
 def test_what_is_made_ahead_and_not_wanted_is_dropped() -> None:
     made: list[int] = []
 
@@ -596,3 +618,68 @@ def test_zeros_take_no_room_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(body, FrameStorage)
     assert body._spool is not None
     assert os.fstat(body._spool.number).st_blocks * 512 < 4 << 20
+
+
+@pytest.mark.parametrize("interruption", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_after_a_full_disk_or_an_interruption_reads_are_right_or_fail(monkeypatch: pytest.MonkeyPatch, interruption: BaseException) -> None:
+    """A piece that could be made, and not kept, is not taken for one of zeros."""
+    monkeypatch.setattr(frame, "RECENT", 2)
+    nca = bytes(HEAD) + content(6 << 20, 3)
+    ncz = opened(forged_ncz.solid(nca, ()), size=len(nca))
+    real = os.pwrite
+    left = 2
+
+    def pwrite(number: int, data: memoryview, offset: int) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise interruption
+        return real(number, data, offset)
+
+    monkeypatch.setattr("oboromi_fs.storage.ncz.frame.os.pwrite", pwrite)
+    for _ in range(2):
+        left = 2
+        with pytest.raises(type(interruption)):
+            ncz[-0x10:]
+    monkeypatch.undo()
+    for start in (len(nca) - 0x10, HEAD + (2 << 20), HEAD + (5 << 20), HEAD):
+        assert ncz[start : start + 0x10].tobytes() == nca[start : start + 0x10]
+
+
+def test_a_read_that_was_interrupted_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails in the middle of a piece has taken bytes of the stream: the next read is not served from behind them."""
+    nca = bytes(HEAD) + content(6 << 20, 3)
+    ncz = opened(forged_ncz.solid(nca, ()), size=len(nca))
+    assert ncz[HEAD : HEAD + 0x10].tobytes() == nca[HEAD : HEAD + 0x10]
+    body = ncz._body
+    assert isinstance(body, FrameStorage)
+    assert body._pass is not None
+    real, calls = zstd_module.Frames.readinto, 0
+
+    def readinto(self: zstd_module.Frames, target: memoryview) -> int:
+        nonlocal calls
+        calls += 1
+        count = real(self, target)
+        if calls == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        return count
+
+    monkeypatch.setattr(zstd_module.Frames, "readinto", readinto)
+    with pytest.raises(OSError, match="Input/output error"):
+        ncz[HEAD : HEAD + (4 << 20)]
+    assert ncz[:].tobytes() == nca
+
+
+def test_a_temporary_file_is_no_larger_than_the_stream_warrants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a byte that is not zero, too, a few compressed ones make as many as one likes."""
+    monkeypatch.setattr(frame, "RECENT", 2)
+    monkeypatch.setattr(frame, "SPOOLED", 4 << 20)
+    nca = bytes(HEAD) + b"x" * (12 << 20)
+    ncz = opened(forged_ncz.solid(nca, ()), size=len(nca))
+    for _ in range(2):
+        with pytest.raises(UnsupportedError, match=r"NCZ stream.*: more than 0x400000 bytes of a temporary file"):
+            ncz[-1]
+        body = ncz._body
+        assert isinstance(body, FrameStorage)
+        assert not body.spooled
+    assert ncz[:].tobytes() == nca  # In order, it takes none.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from oboromi_fs._decode import corrupt
 from oboromi_fs.base import StorageBase
+from oboromi_fs.errors import UnsupportedError
 from oboromi_fs.storage.ncz.zstd import MAX_RATIO, FrameError, Frames, content_size, zstandard
 
 if TYPE_CHECKING:
@@ -27,21 +28,23 @@ PIECE = 1 << 20
 """Bytes that are decompressed at a time, and kept together."""
 RECENT = 16
 """Pieces that are remembered without a file; a read that skips more than so many ahead is no longer one in order."""
-
-
+SPOOLED, SPOOLED_RATIO = 1 << 28, 256
+"""Bytes that a temporary file may have in any case, and for each compressed byte: a few can stand for more than a disk holds."""
 _ZEROS = bytes(PIECE)
 
 
 class _Spool:
-    """A file of its own that ends with whoever holds this. Zeros take no room in it: of them a few bytes can make more than a disk holds.
+    """A file of its own that ends with whoever holds this. Zeros take no room in it.
 
     Args:
         size: Bytes it will have, at most.
+        most: How many of them may take room.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, most: int) -> None:
         import tempfile  # Only where a file is needed.
 
+        self._most = self._left = most
         self.number, path = tempfile.mkstemp(prefix="oboromi-")
         weakref.finalize(self, os.close, self.number)
         os.unlink(path)
@@ -50,6 +53,10 @@ class _Spool:
     def put(self, offset: int, data: memoryview) -> None:
         if data == _ZEROS[: len(data)]:
             return
+        self._left -= len(data)
+        if self._left < 0:
+            problem = f"more than {self._most:#x} bytes of a temporary file are needed for so few compressed ones; it can be read in order"
+            raise UnsupportedError(problem, what="NCZ stream")
         while data:
             count = os.pwrite(self.number, data, offset)
             data, offset = data[count:], offset + count
@@ -156,21 +163,27 @@ class FrameStorage(StorageBase):
         if self._spool is None:
             made = state.made if state is not None else 0
             if not made <= start <= made + RECENT * PIECE:
-                self._spool, state = _Spool(self._size), None
+                self._spool, state = _Spool(self._size, max(SPOOLED, self._source.size * SPOOLED_RATIO)), None
                 self._recent.clear()
         if self._failure is not None and start >= self._failure[0]:
             raise self._failure[1].with_traceback(None)  # Found out once; the way there may be long.
         if state is None:
             state = self._pass = _Pass(self._source)
         while state.made <= start:
-            at = state.made
-            piece = self._next(state)
-            if self._spool is not None:
-                self._spool.put(at, memoryview(piece))
-                continue
-            self._recent[at // PIECE] = piece
-            if len(self._recent) > RECENT:
-                self._recent.popitem(last=False)
+            try:
+                self._keep(state.made, self._next(state))
+            except BaseException as wrong:
+                if self._failure is None or wrong is not self._failure[1]:
+                    self._pass = self._spool = None  # What was taken out of the stream is lost, as by an interruption or a full disk.
+                raise
+
+    def _keep(self, offset: int, piece: bytearray) -> None:
+        if self._spool is not None:
+            self._spool.put(offset, memoryview(piece))
+            return
+        self._recent[offset // PIECE] = piece
+        if len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
 
     def _next(self, state: _Pass) -> bytearray:
         """The next piece of a pass; with the last one the end is checked."""

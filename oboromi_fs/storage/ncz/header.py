@@ -124,8 +124,8 @@ def _checked_sections(storage: Storage, sections: NDArray[Any]) -> tuple[NDArray
 
     offsets, sizes, types = sections["offset"], sections["size"], sections["crypto_type"]
     ctr = np.isin(types, CTR_TYPES)
-    large = (offsets > _LARGEST) | (sizes > _LARGEST)
-    ends = offsets + sizes  # May wrap where it is large; those are refused first.
+    ends = offsets + sizes  # Wraps only where one of the two is too large by itself.
+    large = (offsets > _LARGEST) | (sizes > _LARGEST) | (ends > _LARGEST)
     before = np.concatenate((np.zeros(1, np.uint64), ends[:-1]))[: len(ends)]
     for bad, problem, name in (
         (large, "runs from {offset:#x} for {size:#x} bytes, more than any NCA has", "size"),

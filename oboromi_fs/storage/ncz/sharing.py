@@ -88,23 +88,30 @@ def share(work: Callable[[int], object], count: int, workers: int | None = None)
 
 
 class Ahead(Generic[T]):
-    """What will be asked for next, made while nobody waits for it. Any number of threads may ask.
+    """What will be asked for next, made while nobody waits for it. Any number of threads may ask, and so may a child of the process.
 
     Args:
         make: Makes what a number stands for.
         most: How many are made, or wait to be taken, at a time.
     """
 
-    __slots__ = ("_lock", "_make", "_most", "_waiting")
+    __slots__ = ("_lock", "_make", "_most", "_process", "_waiting")
 
     def __init__(self, make: Callable[[int], T], most: int) -> None:
         self._make = make
         self._most = most
+        self._process = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._waiting: dict[int, Future[T]] = {}
         self._lock = Lock()
+        self._process = os.getpid()
 
     def begin(self, numbers: Iterable[int]) -> None:
         """Have some made, as far as there is room; what was begun for others, and not taken, is dropped."""
+        if self._process != os.getpid():  # What the parent has begun, no thread of this process ends.
+            self._forget()
         with self._lock:
             wanted = list(numbers)[: self._most]
             for number in set(self._waiting) - set(wanted):
@@ -116,6 +123,8 @@ class Ahead(Generic[T]):
 
     def take(self, number: int) -> T | None:
         """Return what was made ahead, or is being made; None for what is not, or could not be."""
+        if self._process != os.getpid():
+            self._forget()
         with self._lock:
             future = self._waiting.pop(number, None)
         if future is None or future.cancel():
