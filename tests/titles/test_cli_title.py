@@ -93,8 +93,13 @@ def test_what_makes_no_sense(pile: Path, tmp_path: Path) -> None:
 def test_one_of_a_collection_is_not_blamed_for_what_lies_beside_it(tmp_path: Path, pile: Path) -> None:
     other = forging.ID + 0x40000
     second = forging.with_meta(other, MetaType.APPLICATION, [forging.Made("control", other, {"romfs": forging.romfs(forging.CONTROL)})])
-    cut = forging.nsp({**second, **forging.permit(other)})
-    files = {"mine.nsp": (pile / "addon.nsp").read_bytes(), "other.nsp": forging.nsp(second), "junk.nsp": b"junk", "cut.nsp": cut[:-0x100]}
+    cut = forging.nsp(second)
+    files = {
+        "mine.nsp": (pile / "addon.nsp").read_bytes(),
+        "other.nsp": forging.nsp(second),
+        "junk.nsp": b"junk",
+        "cut.nsp": cut[: len(cut) // 3],
+    }
     forging.put(tmp_path, files)
     given = "-f", str(tmp_path), "--keys", str(pile.parent / "prod.keys"), "--title", f"{forging.ADDONS[0]:016x}"
     told = oboromi("title", "ls", "addons", *given)
