@@ -232,6 +232,18 @@ def test_verify_with_damaged_reads_what_nobody_knew_to_be_damaged(library: Any, 
     assert library("--verify", "--name", "nothing").code == 1
 
 
+def test_paths_are_told_as_they_were_given(dumps: Path, keys: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray((dumps / "moon" / "base.nsp").read_bytes())
+    data[-0x1000] ^= 1  # In the content meta, so that it is another.
+    forging.put(dumps, {"far/other.nsp": bytes(data)})
+    os.mkfifo(dumps / "pipe.nsp")
+    monkeypatch.chdir(dumps.parent)
+    found = oboromi("library", "dumps", "-l", "--verify", *keys)
+    assert str(dumps) not in found.text + found.err.decode()
+    assert "dumps/far/other.nsp" in found.text
+    assert "dumps/pipe.nsp  0 bytes\n└── is no file, but a device, pipe or socket" in found.text
+
+
 def test_a_table_is_as_wide_as_the_terminal(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     wide = library("--columns", "name,state,publisher", terminal=True).lines[:-1]
@@ -254,6 +266,10 @@ def test_the_catalogue(library: Any, dumps: Path, cache: Path, tmp_path: Path) -
     cache.unlink()
     assert "looked into 6," in library("-v", "--no-cache").err.decode()
     assert not cache.exists()
+    mine = tmp_path / "notes.txt"
+    mine.write_text("mine")
+    refused = library("--catalogue", str(mine))
+    assert (refused.code, "is no catalogue, and stays as it is" in refused.message, mine.read_text()) == (2, True, "mine")
     elsewhere = tmp_path / "elsewhere" / "games.sqlite"
     library("--catalogue", str(elsewhere))
     assert elsewhere.is_file()

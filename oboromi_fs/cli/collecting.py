@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from oboromi_fs.cli.collecting_views import COLUMNS, Shown, draw_titles, file_rows, narrowed, summary_text, table_rows, title_key
@@ -148,8 +149,22 @@ def _check(options: argparse.Namespace) -> None:
                 raise UsageError(f"{name} takes one of {', '.join(known)}, not {word!r}")
     if options.no_cache and options.catalogue:
         raise UsageError("--no-cache and --catalogue: say one of them")
+    if options.catalogue and _is_of_another_kind(options.catalogue):
+        raise UsageError(f"--catalogue {options.catalogue}: is no catalogue, and stays as it is: name a new file, or one made here")
     if options.files and options.columns:
         raise UsageError("--files has columns of its own: leave --columns out")
+
+
+def _is_of_another_kind(path: str) -> bool:
+    """Whether a file is there that was never a catalogue: the user's own, by a slip."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError:  # Whoever opens the catalogue tells.
+        return False
+    return bool(head) and not head.startswith(b"SQLite format 3\0")
 
 
 def _chosen_columns(options: argparse.Namespace) -> list[str]:
@@ -186,7 +201,7 @@ def _update(session: Session, catalogue: Catalogue, options: argparse.Namespace)
     for note in catalogue.notes:
         console.warn(note)
     for issue in catalogue.issues:
-        console.warn(str(issue))
+        console.warn(f"{Shown(console, options.folders, ()).path(issue.path)}: {issue.text}")
     if console.verbose:
         console.note(f"looked into {changes.looked}, {changes.unchanged} unchanged, {changes.removed} gone")
 
@@ -250,7 +265,7 @@ def _print(
             console.lines("\t".join(row) for row in rows)
         for holding in loose:
             for issue in holding.issues:
-                console.warn(f"{shown.path(issue.path)}: {issue.text}")
+                console.warn(f"{shown.path(issue.path)}: {shown.text(issue.text)}")
     text = summary_text(titles, holdings)
     if console.quiet:
         return

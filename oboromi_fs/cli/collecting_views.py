@@ -56,6 +56,12 @@ class Shown:
         """Return a host path as stdout is to have it."""
         return self.console.name(self.raw_path(path))
 
+    def text(self, text: str) -> str:
+        """Return what is said of something, with host paths in it as they are below what was given."""
+        for folder in self.folders:
+            text = text.replace(os.path.join(os.path.abspath(folder), ""), os.path.join(folder, ""))
+        return printable(text)
+
     def name(self, title: LibraryTitle) -> str:
         """Return a title's name, a dash where it has none, with nothing in it that would break a line or move a cursor."""
         return printable(title.name(self.languages)) or "-"
@@ -175,7 +181,7 @@ def file_rows(holdings: Sequence[Holding], titles: Sequence[LibraryTitle], shown
         marks = list(dict.fromkeys(mark for _, item in held for mark in sorted(item.marks)))
         state = shown.marks(marks)
         if not held:
-            state = shown.console.paint("; ".join(printable(issue.text) for issue in holding.issues) or "-", "bad")
+            state = shown.console.paint("; ".join(shown.text(issue.text) for issue in holding.issues) or "-", "bad")
         rows.append([shown.size(holding.size), shown.path(holding.path), "; ".join(texts) or "-", state])
     return rows
 
@@ -195,7 +201,7 @@ def draw_titles(titles: Sequence[LibraryTitle], loose: Sequence[Holding], shown:
     for title in titles:
         yield from draw(_title_branch(title, shown, set(marks)))
     for holding in loose:
-        lines = [Branch(shown.console.paint(printable(issue.text), "bad")) for issue in holding.issues]
+        lines = [Branch(shown.console.paint(shown.text(issue.text), "bad")) for issue in holding.issues]
         yield from draw(Branch(f"{shown.path(holding.path)}  {size_text(holding.size)}", lines))
 
 
@@ -222,7 +228,7 @@ def _item_branch(item: Item, title: LibraryTitle, shown: Shown, told: set[tuple[
         key = (issue.path, issue.text)
         if (issue.title_id == meta.title_id and issue.path.startswith(item.holding.path)) or issue in item.issues:
             if key not in told:
-                lines.append(Branch(printable(f"{issue.kind}: {issue.text}")))
+                lines.append(Branch(shown.text(f"{issue.kind}: {issue.text}")))
             told.add(key)
     if item.twins:
         paths = [shown.path(twin.holding.path) for twin in item.twins]
@@ -232,7 +238,7 @@ def _item_branch(item: Item, title: LibraryTitle, shown: Shown, told: set[tuple[
         when = _day(verification.when)
         lines.append(Branch(f"verified {when}: {verification.verdict}, {plural(verification.ok, 'checks')} ok"))
         inside = f"{item.holding.path}{os.sep}"
-        texts = [printable(text.replace(inside, "")) for text in verification.problems]
+        texts = [shown.text(text.replace(inside, "")) for text in verification.problems]
         lines += [Branch(shown.console.paint(text, "bad" if verification.failed else "doubt")) for text in texts]
     return Branch(label, lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,8 @@ def look(place: Place, opener: Opener, stamp: tuple[FileStamp, ...] | None = Non
     """
     taken = stamp_of(place) if stamp is None else stamp
     if place.form == "package" and taken and not sum(file.size for file in taken):
-        return Holding(taken, Package(place.path, place.form, issues=(Issue("damaged", place.path, "is empty: 0 bytes"),)))
+        text = "is empty: 0 bytes" if all(map(os.path.isfile, place.files)) else "is no file, but a device, pipe or socket"
+        return Holding(taken, Package(place.path, place.form, issues=(Issue("damaged", place.path, text),)))
     further = _Further(place)
     package = look_into(place, opener, visit=further)
     issues = tuple(further.issues) + tuple(_short(issue) for issue in package.issues if not (further.is_cut and issue.text.endswith(_CUT)))
