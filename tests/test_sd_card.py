@@ -103,6 +103,15 @@ def test_its_keys(card: Path) -> None:
     assert [line.split()[:2] for line in without.lines[:2]] == [["missing", "sd_card_nca_key"], ["missing", "sd_card_save_key"]]
 
 
+def test_what_a_folder_of_the_card_holds_is_told_without_its_keys(card: Path) -> None:
+    for keys, said in [("card", "save data"), ("none", "sd_card_file"), ("other", "sd_card_file")]:
+        (file,) = oboromi(*words(card, keys), "info", str(card / "Nintendo" / "save"), "--json").json["children"]
+        assert (file["path"], file["kind"]) == (SAVE, said)
+    shown = oboromi(*words(card, "none"), "info", str(card / "Nintendo" / "save")).text
+    assert f"{SAVE}  file from an SD card, " in shown
+    assert oboromi(*words(card, "other"), "keys", "check", str(card / "Nintendo" / "save")).code == 3
+
+
 @pytest.mark.parametrize(
     ("keys", "code", "problem"), [("none", 4, "missing key sd_card_nca_key"), ("other", 1, "sd_seed is that of another")]
 )

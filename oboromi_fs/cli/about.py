@@ -30,6 +30,7 @@ _KINDS = {
     "pfs0": "PFS0 archive",
     "romfs": "RomFS image",
     "save data": "save data image (experimental)",
+    "sd_card_file": "file from an SD card",
     "section": "section",
     "xci": "XCI game card image",
     "zip": "ZIP archive",

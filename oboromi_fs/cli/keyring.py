@@ -90,12 +90,15 @@ def _check(session: Session, path: str) -> int:
     console = session.console
     place = session.locate(path)
     needs: dict[str, dict[str, Any]] = {}
-    archives = 0
+    archives = others = 0
     problems: list[str] = []
     for node in (node for description in _descriptions(place) for node in nodes(description)):
         if node["kind"] == "nca":
             archives += 1
             problems += node.get("problems", ()) if "content_type" not in node else ()
+        elif node["kind"] == "sd_card_file":
+            others += 1
+            problems += node.get("problems", ())
         for key in node.get("keys", ()):
             need = needs.setdefault(key["name"], {**key, "needed_by": 0})
             need["needed_by"] += 1
@@ -130,5 +133,5 @@ def _check(session: Session, path: str) -> int:
     for problem in problems[:_SHOWN]:
         console.error(problem)
     if len(problems) > _SHOWN:
-        console.error(f"and {plural(len(problems) - _SHOWN, 'NCAs')} more that cannot be opened")
+        console.error(f"and {plural(len(problems) - _SHOWN, 'files' if others else 'NCAs')} more that cannot be opened")
     return MISSING_KEY if missing else DAMAGED if problems else DONE

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from oboromi_formats.nax0 import NAX0_HEADER
 from oboromi_fs._extents import PartitionArchive
 from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nca import Nca, NcaSection
@@ -18,7 +19,7 @@ from oboromi_fs.backends.romfs import RomFs
 from oboromi_fs.backends.savedata import SaveDataFs
 from oboromi_fs.backends.xci import XciArchive
 from oboromi_fs.backends.zip import ZipFs, method_name
-from oboromi_fs.errors import MissingKeyError, NotThisFormatError, OboromiFsError, UnsupportedError
+from oboromi_fs.errors import FormatError, MissingKeyError, NotThisFormatError, OboromiFsError, UnsupportedError
 from oboromi_fs.jobs.describe_card import card_facts, firmware_text
 from oboromi_fs.jobs.describe_contents import file_facts, nca_contents
 from oboromi_fs.jobs.describe_nca import Description, key_facts, nca_facts, section_facts
@@ -175,10 +176,10 @@ class _Describer:
                 else:
                     self._plain(child, entry.name, storage)
             except MissingKeyError as wrong:
-                child["kind"] = "nca"
+                child["kind"] = _unopened(entry.name, wrong)
                 child["keys"] = [key_facts(wrong.key_name, wrong.why, self.keys)]
             except (OboromiFsError, OSError) as wrong:
-                child["kind"] = "nca" if entry.name.lower().endswith((".nca", ".ncz")) else "file"
+                child["kind"] = _unopened(entry.name, wrong)
                 child["problems"] = [str(wrong)]
             children.append(child)
         if isinstance(fs, HostFs):  # Of a folder, only what can be looked into is worth a line.
@@ -295,3 +296,12 @@ def _packed(fs: ZipFs) -> Description:
         encrypted += entry.is_encrypted
         packed += entry.compressed_size
     return {**node, "compressed_size": packed, "methods": dict(sorted(methods.items())), "encrypted_files": encrypted}
+
+
+def _unopened(name: str, wrong: OboromiFsError | OSError) -> str:
+    """The kind of a file that could not be opened, by its name and by what is wrong."""
+    if name.lower().endswith((".nca", ".ncz")):
+        return "nca"
+    if isinstance(wrong, MissingKeyError):
+        return "sd_card_file" if wrong.key_name.startswith("sd_card_") else "nca"
+    return "sd_card_file" if isinstance(wrong, FormatError) and wrong.what == NAX0_HEADER.name else "file"
