@@ -187,9 +187,12 @@ class NcaSection:
             candidates = self._readable(self._counted)
         else:
             self._unsupported(f"has encryption type {kind}", "encryption")
-        # One candidate needs no test here; of several, the first whose hash tree agrees, or the likeliest if none does.
-        fitting = (pair for pair in candidates if self._top_hash_matches(pair[0])) if len(candidates) > 1 else iter(candidates)
-        storage, note = next(fitting, candidates[0])
+        # One candidate needs no test here; of several, the first whose hash tree agrees, in part at least, or the likeliest if none does.
+        storage, note = candidates[0]
+        if len(candidates) > 1:
+            tests = (self._top_hash_matches, self._any_hash_matches)
+            fitting = (pair for test in tests for pair in candidates if test(pair[0]))
+            storage, note = next(fitting, candidates[0])
         self.notes = [note] if note else []  # Two threads may both come here: they find the same.
         return storage
 
@@ -266,11 +269,19 @@ class NcaSection:
         try:
             layer = self._hash_layer(storage, check=True)
             if layer is None:  # Nothing is hashed, so that the file system must tell.
-                return storage[: len(_ROMFS_START)].tobytes() == _ROMFS_START or storage[:4].tobytes() == b"PFS0"
+                return _begins_as_file_system(storage)
             self._check_top(layer)
         except IntegrityError:
             return False
         return True
+
+    def _any_hash_matches(self, storage: Storage) -> bool:
+        """Whether any end of a level has its hash, or the file system its magic: what tells where the top of the hash tree is damaged."""
+        layer = self._hash_layer(storage, check=False)
+        if layer is None:
+            return False
+        ends = ((level.number, block) for level in layer.levels()[1:] if level.block_count for block in (0, level.block_count - 1))
+        return any(not layer.verify_range(number, block, 1) for number, block in ends) or _begins_as_file_system(layer)
 
     def _check_top(self, layer: HierarchicalSha256Storage | IvfcStorage) -> None:
         """Check as much of a hash tree as tells a wrong key: its top, or where that is long, the first block of data against its hash.
@@ -355,3 +366,7 @@ class NcaSection:
             problem = f"{wrong.problem}; {cause}"
             raise error(IntegrityError, problem, what=self.what, storage=self.nca.raw, offset=at, field="master_hash") from wrong
         return layer
+
+
+def _begins_as_file_system(image: Storage) -> bool:
+    return image[: len(_ROMFS_START)].tobytes() == _ROMFS_START or image[:4].tobytes() == b"PFS0"
