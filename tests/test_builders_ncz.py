@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -205,6 +207,38 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
             NczBuilder(Broken(bytes(0x900000)), [], NczOptions(level=1, **options)).write(tmp_path / "a.ncz")
     assert os.listdir(tmp_path) == ["a.ncz"]
     assert (tmp_path / "a.ncz").read_bytes() == b"before"
+
+
+def test_whoever_breaks_off_waits_for_no_compression(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zstandard cannot be interrupted, and at the higher levels works on 32 MiB at a time."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def __init__(self, **_: Any) -> None: ...
+
+        def compressobj(self, **_: Any) -> Slow:
+            return self
+
+        def compress(self, data: memoryview) -> bytes:
+            if inside.is_set():
+                go_on.wait()
+            inside.set()
+            return bytes(data[:1])
+
+    def interrupted(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("oboromi_fs.builders.ncz.zstandard", lambda: SimpleNamespace(ZstdCompressor=Slow))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            NczBuilder(MemoryStorage(bytes(0x900000)), [], NczOptions(exponent=None)).write(tmp_path / "a.ncz", progress=interrupted)
+        assert os.listdir(tmp_path) == []
+    finally:
+        go_on.set()
+        for thread in threading.enumerate():
+            if thread.name == "compress":
+                thread.join(10)
+                assert not thread.is_alive()
 
 
 def test_progress_comes_to_the_end(tmp_path: Path) -> None:

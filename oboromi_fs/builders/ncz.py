@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oboromi_formats.nca import Encryption
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from oboromi_fs.protocols import Storage
 
     Progress: TypeAlias = Callable[[int, int], object]
+    _Made: TypeAlias = tuple[int, bytes] | BaseException
 
 __all__ = ["EXPONENTS", "LEVELS", "NczBuilder", "NczOptions"]
 
@@ -51,6 +54,8 @@ LEVELS = range(1, 23)
 """Of Zstandard."""
 _PIECE = 4 << 20
 """Bytes of a stream that are compressed at a time."""
+_WAITING = 2
+"""Pieces that are compressed, and wait to be written."""
 _CRYPTED = 1 << 18
 _CRYPTO = {
     Encryption.NONE: NczCrypto.NONE,
@@ -204,17 +209,44 @@ class NczBuilder:
     # Solid
 
     def _write_solid(self, output: Output, at: int, progress: Progress | None) -> int:
-        workers = self._options.workers or os.cpu_count() or 1
-        # With threads, even one, the bytes do not depend on how many there are.
-        compressor = zstandard().ZstdCompressor(level=self._options.level, threads=workers)
-        stream = compressor.compressobj(size=self._raw.size - VERBATIM_SIZE)
+        made: Queue[_Made] = Queue(_WAITING)
+        stop = threading.Event()
+        # Nobody waits for its end: at the higher levels Zstandard goes on for a minute, whatever happens to who gave it the bytes.
+        threading.Thread(target=self._compress, args=(made, stop), name="compress", daemon=True).start()
         done = VERBATIM_SIZE
-        for part in self._pieces():
-            at = _append(output, at, stream.compress(part))
-            done += len(part)
-            if progress is not None:
-                progress(done, self.work)
-        return _append(output, at, stream.flush())
+        try:
+            while True:
+                part = made.get()
+                if isinstance(part, BaseException):
+                    raise part
+                taken, data = part
+                at = _append(output, at, data)
+                if taken == 0:
+                    break
+                done += taken
+                if progress is not None:
+                    progress(done, self.work)
+        finally:
+            stop.set()
+            with suppress(Empty):
+                while True:
+                    made.get_nowait()  # So that it finds room, and ends.
+        return at
+
+    def _compress(self, made: Queue[_Made], stop: threading.Event) -> None:
+        """Give what has been compressed, and of how many bytes each time; of none at last; or what went wrong."""
+        try:
+            workers = self._options.workers or os.cpu_count() or 1
+            # With threads, even one, the bytes do not depend on how many there are.
+            compressor = zstandard().ZstdCompressor(level=self._options.level, threads=workers)
+            stream = compressor.compressobj(size=self._raw.size - VERBATIM_SIZE)
+            for part in self._pieces():
+                made.put((len(part), stream.compress(part)))
+                if stop.is_set():
+                    return
+            made.put((0, stream.flush()))
+        except BaseException as wrong:  # noqa: BLE001  # Who waits for the bytes raises it.
+            made.put(wrong)
 
     def _pieces(self) -> Iterator[memoryview]:
         """All that is compressed, in the clear; the next piece is read while one is in use."""
