@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.collecting_views import summary
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from oboromi_fs.library import Catalogue, Holding, Item, LibraryTitle, Verification
 
 __all__ = ["document"]
+
+_MOST_TWINS = 20
+"""How many of the files with the same are named with each of them."""
 
 
 def document(titles: Sequence[LibraryTitle], holdings: Sequence[Holding], shown: Shown, catalogue: Catalogue) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def _item(item: Item, shown: Shown) -> dict[str, Any]:
         "missing_contents": [content.content_id for content in meta.missing],
         "rights_ids": [ticket.rights_id for ticket in meta.tickets],
         "marks": sorted(item.marks),
-        "same_as": [shown.raw_path(twin.holding.path) for twin in item.twins],
+        "same_as": [shown.raw_path(twin.holding.path) for twin in islice(item.twins(), _MOST_TWINS)],
     }
 
 

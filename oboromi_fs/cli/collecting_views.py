@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.console import plural, printable, size_text
@@ -40,11 +41,15 @@ class Shown:
     console: Console
     folders: Sequence[str]
     languages: Sequence[int]
+    _full: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find out once where the folders are."""
+        object.__setattr__(self, "_full", tuple((folder, os.path.abspath(folder)) for folder in self.folders))
 
     def raw_path(self, path: str) -> str:
         """Return a host path as it is below what was given."""
-        for folder in self.folders:
-            full = os.path.abspath(folder)
+        for folder, full in self._full:
             if path == full:
                 return folder
             below = full.rstrip(os.sep) + os.sep
@@ -170,14 +175,15 @@ def title_key(column: str, shown: Shown) -> Callable[[LibraryTitle], Any]:
 
 def file_rows(holdings: Sequence[Holding], titles: Sequence[LibraryTitle], shown: Shown) -> list[list[str]]:
     """Return size, path, what is in it, and what is to be said of it, for each file."""
-    items: dict[str, list[tuple[LibraryTitle, Item]]] = {}
+    items: dict[str, list[tuple[str, Item]]] = {}
     for title in titles:
+        name = shown.name(title)
         for item in title.items:
-            items.setdefault(item.holding.path, []).append((title, item))
+            items.setdefault(item.holding.path, []).append((name, item))
     rows = []
     for holding in holdings:
         held = items.get(holding.path, [])
-        texts = [f"{shown.name(title)} [{item.meta.title_id:016x}] {item.kind} v{item.meta.version}" for title, item in held]
+        texts = [f"{name} [{item.meta.title_id:016x}] {item.kind} v{item.meta.version}" for name, item in held]
         marks = list(dict.fromkeys(mark for _, item in held for mark in sorted(item.marks)))
         state = shown.marks(marks)
         if not held:
@@ -230,8 +236,8 @@ def _item_branch(item: Item, title: LibraryTitle, shown: Shown, told: set[tuple[
             if key not in told:
                 lines.append(Branch(shown.text(f"{issue.kind}: {issue.text}")))
             told.add(key)
-    if item.twins:
-        paths = [shown.path(twin.holding.path) for twin in item.twins]
+    paths = [shown.path(twin.holding.path) for twin in islice(item.twins(), _MOST_TWINS + 1)]
+    if paths:
         lines.append(Branch(f"the same as {', '.join(paths[:_MOST_TWINS])}{' …' if len(paths) > _MOST_TWINS else ''}"))
     verification = item.holding.verification
     if verification is not None:

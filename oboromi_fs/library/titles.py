@@ -9,7 +9,7 @@ from oboromi_formats.cnmt import MetaType
 from oboromi_fs.titles.grouping import choose, families, ticket_issues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from oboromi_fs.library.holdings import Holding, TitleNames
     from oboromi_fs.titles.found import FoundMeta, Issue
@@ -42,7 +42,7 @@ _MARK_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Item:
     """One version of a base, update or add-on content, in one file or folder.
 
@@ -52,7 +52,7 @@ class Item:
         names: What it is called, or None.
         marks: What is to be said of it, of :data:`MARKS`.
         issues: The same in full.
-        twins: The others that are the same, content for content.
+        group: All that are the same, content for content, itself among them; empty where there is no other.
     """
 
     meta: FoundMeta
@@ -60,7 +60,7 @@ class Item:
     names: TitleNames | None = None
     marks: set[str] = field(default_factory=set)
     issues: list[Issue] = field(default_factory=list)
-    twins: list[Item] = field(default_factory=list, repr=False)
+    group: Sequence[Item] = field(default=(), repr=False)
 
     @property
     def kind(self) -> str:
@@ -68,6 +68,10 @@ class Item:
         if self.meta.is_system:
             return "system"
         return _KINDS.get(self.meta.type, "other")
+
+    def twins(self) -> Iterator[Item]:
+        """Yield the others that are the same, content for content."""
+        return (item for item in self.group if item is not self)
 
     @property
     def size(self) -> int:
@@ -207,13 +211,13 @@ def _order(item: Item) -> tuple[int, int, int, str]:
 
 def _mark_tickets(holdings: Sequence[Holding], items: Iterable[Item]) -> None:
     """Mark what has a ticket that another file contradicts."""
-    issues = ticket_issues(holding.package for holding in holdings)
+    issues = {issue.path: issue for issue in ticket_issues(holding.package for holding in holdings)}
     if not issues:
         return
     for item in items:
-        places = {f"{item.holding.path}/{ticket.path}" for ticket in item.meta.tickets}
-        for issue in issues:
-            if issue.path in places:
+        for ticket in item.meta.tickets:
+            issue = issues.get(f"{item.holding.path}/{ticket.path}")
+            if issue is not None:
                 item.marks.add("ticket")
                 item.issues.append(issue)
 
@@ -232,7 +236,7 @@ def _mark_twins(title: LibraryTitle) -> None:
             if len(twins) > 1 and all(twins[0].content_ids):
                 for item in twins:
                     item.marks.add("duplicate")
-                    item.twins.extend(other for other in twins if other is not item)
+                    item.group = twins
         if len(same) > 1:
             for item in group:
                 item.marks.add("conflict")
@@ -263,7 +267,9 @@ def _mark_faults(title: LibraryTitle) -> None:
                 title.issues.append(issue)
         if item.holding.verification is not None and item.holding.verification.failed:
             item.marks.add("failed")
+    kinds: dict[int | None, set[str]] = {}
     for issue in title.issues:
-        for item in title.items:
-            if issue.title_id == item.meta.title_id and issue.kind in ("no-base", "version"):
-                item.marks.add(issue.kind)
+        if issue.kind in ("no-base", "version"):
+            kinds.setdefault(issue.title_id, set()).add(issue.kind)
+    for item in title.items:
+        item.marks |= kinds.get(item.meta.title_id, set())

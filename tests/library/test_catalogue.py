@@ -764,6 +764,12 @@ def _row() -> str:
 ROW = _row()
 
 
+def test_of_very_many_that_are_the_same_each_knows_the_others_without_a_list_of_its_own() -> None:
+    (title,) = library_titles([holding_of(f"/{number}.nsp", (), ROW) for number in range(300)])
+    assert len({id(item.group) for item in title.items}) == 1
+    assert [item.holding.path for item in title.items[0].twins()] == [item.holding.path for item in title.items[1:]]
+
+
 @pytest.mark.parametrize("folder_of", ["nsp", "nsz", "xci"])
 def test_of_the_corpus_little_is_read(testdata: Path, corpus_keys: Path, folder_of: str) -> None:
     with Opened(testdata / folder_of) as opened, Catalogue.open(None, corpus_keys) as catalogue:
