@@ -352,6 +352,19 @@ def test_an_ncz_that_does_not_make_its_nca_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["S", "B"])
+def test_what_was_damaged_does_not_come_back_unnoticed(tmp_path: Path, mode: str) -> None:
+    data = bytearray(NSZ[mode].read_bytes())
+    data[0x44000] ^= 1
+    damaged, target = tmp_path / "damaged.nsz", tmp_path / "back.nsp"
+    damaged.write_bytes(data)
+    told = oboromi("pack", "nsp", damaged, "-o", target, *CORPUS_KEYS)
+    assert (told.code, target.exists()) == (3, False)
+    assert f"and not {PROGRAM} (while reading '{PROGRAM}.nca')" in told.message
+    assert oboromi("pack", "-q", "nsp", damaged, "-o", target, "--no-check", *CORPUS_KEYS).code == 0
+    assert target.stat().st_size == PLAIN.stat().st_size
+
+
+@pytest.mark.parametrize("mode", ["S", "B"])
 def test_records_are_compared_with_what_comes_out(tmp_path: Path, mode: str) -> None:
     data = bytearray(NSZ[mode].read_bytes())
     start = NspArchive(NSZ[mode]).member(f"{PROGRAM}.ncz").offset

@@ -102,7 +102,7 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
     group("--rights-id", metavar="HEX", help="that names the title key")
     group("--plain", action="store_true", help="do not encrypt sections")
     group("--compress", action="store_true", help="store the RomFS in LZ4 blocks; with --base it is made a patch of the base instead")
-    group("--no-check", action="store_true", help="take icons and control data as they are")
+    group("--no-check", action="store_true", help="take icons and control data as they are, and what NCZ hold")
     group("--full", action="store_true", help="XCI: go on to the end of the card, not trimmed")
     group = parser.add_argument_group("NCZ, NSZ, XCZ").add_argument
     group("--level", type=int, metavar="N", help="of Zstandard: 1 is fast, 22 small; 18 by default")

@@ -21,6 +21,7 @@ from oboromi_fs.jobs.compressing import (
     card_like,
     compress,
     members_of,
+    must_be_named_right,
     ncz_builder,
     package_like,
     restore,
@@ -160,6 +161,8 @@ def restored_package(place: Location, package: PartitionArchive, options: PackOp
     """Plan the package that an NSZ was made from: its members in their order, compressed ones made again."""
     parts = members_of(place, package)
     restore(parts, place.fs)
+    if options.content.check:
+        must_be_named_right(parts)
     return _plan("nsp", parts, _package_composer(package, options), options, [])
 
 
@@ -168,6 +171,8 @@ def restored_card(place: Location, card: XciArchive, options: PackOptions) -> Pa
     layout, lost = card_like(card)
     parts = members_of(place, card)
     restore(parts, place.fs)
+    if options.content.check:
+        must_be_named_right(parts)
     warnings = [f"{place.display}: {lost}"] if lost else []
     return _plan("xci", parts, _card_composer(card, replace(layout, keep_header=False, fill=options.fill)), options, warnings)
 

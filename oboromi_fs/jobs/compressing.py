@@ -7,6 +7,7 @@ of the file. All else is copied. What an archive says of itself beyond its membe
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from oboromi_fs.errors import CorruptError, IntegrityError, UnsupportedError
 from oboromi_fs.jobs.assembly import Part, WrittenPart, places_in, write_around
 from oboromi_fs.paths import join, normalise
 from oboromi_fs.storage.aside import written_aside
+from oboromi_fs.storage.digested import DigestedStorage
 from oboromi_fs.storage.filled import FilledStorage
 from oboromi_fs.storage.ncz import NczStorage, is_ncz
 from oboromi_fs.storage.ncz.zstd import zstandard
@@ -45,6 +47,7 @@ __all__ = [
     "compress",
     "holds_compressed",
     "members_of",
+    "must_be_named_right",
     "ncz_builder",
     "package_like",
     "restore",
@@ -185,6 +188,17 @@ def restore(parts: Sequence[Part], fs: NestedFs) -> None:
         if part.storage is not None and part.name.lower().endswith(_NCZ) and is_ncz(part.storage):
             part.storage, part.name = rebuilt_nca(part.storage, fs.keys), _renamed(part.name, _NCZ, _NCA)
             part.how = "restored"
+
+
+def must_be_named_right(parts: Sequence[Part]) -> None:
+    """Have those that were restored refused, when they are read to their ends, where they are not what their names say.
+
+    Nobody else would notice: what was damaged while it was compressed decompresses to something.
+    """
+    for part in parts:
+        stem = part.name[: -len(_NCA)].lower()
+        if part.how == "restored" and part.storage is not None and re.fullmatch("[0-9a-f]{32}", stem):
+            part.storage = DigestedStorage(part.storage, stem, "decompressed NCA")
 
 
 def _renamed(name: str, old: str, new: str) -> str:
