@@ -103,6 +103,8 @@ def test_a_loose_ncz_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             assert fs.read_bytes("romfs/data/a.bin") == TREE["data/a.bin"]
     with open_fs("x.nca/romfs/data", KEY_SET) as fs:
         assert fs.read_bytes("a.bin") == TREE["data/a.bin"]
+    with Nca("x.ncz", KEY_SET) as whole:
+        assert whole.problems == []
     with locate("x.nca", KEY_SET).fs as nested:
         assert nested.read_bytes("x.nca") == forged.program_nca()
     for absent in ("y.nca", "x.nca/romfs/none", "no/x.nca"):

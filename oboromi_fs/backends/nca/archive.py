@@ -97,8 +97,8 @@ class Nca(FileSystemBase):
         self.problems: list[str] = []
         self._read_sections(clear)
         self._names = {section.name: section for section in self.sections.values()}
-        if self.header.content_size > storage.size:
-            self.problems.append(f"the header says {self.header.content_size:#x} bytes, {storage.size:#x} are there: the file is truncated")
+        if self.header.content_size > self.raw.size:
+            self.problems.append(f"the header says {self.header.content_size:#x} bytes, {self.raw.size:#x} are there: the file is truncated")
 
     def _read_sections(self, clear: bytes) -> None:
         spans: list[tuple[int, int, NcaSection]] = []
