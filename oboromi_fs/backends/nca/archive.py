@@ -98,7 +98,8 @@ class Nca(FileSystemBase):
         self._read_sections(clear)
         self._names = {section.name: section for section in self.sections.values()}
         if self.header.content_size > self.raw.size:
-            self.problems.append(f"the header says {self.header.content_size:#x} bytes, {self.raw.size:#x} are there: the file is truncated")
+            said, there = self.header.content_size, self.raw.size
+            self.problems.append(f"the header says {said:#x} bytes, {there:#x} are there: the file is truncated")
 
     def _read_sections(self, clear: bytes) -> None:
         spans: list[tuple[int, int, NcaSection]] = []
