@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from oboromi_fs.opening import NestedFs, Opener
     from oboromi_fs.protocols import Storage
-    from oboromi_fs.titles.found import FoundContent, FoundMeta
+    from oboromi_fs.titles.found import FoundContent, FoundMeta, IssueKind
     from oboromi_fs.titles.places import Place
 
 __all__ = ["look"]
@@ -32,6 +32,8 @@ _CONTENTS = (RecordType.PROGRAM, RecordType.DATA)
 """What a title's key is tried on: all of its contents have the same."""
 _PARTITIONS = ("normal", "secure", "logo")
 _MOST_PROBLEMS = 8
+_MOST_ALIKE = 100
+"""Issues of one kind and title that are kept: a content meta may list 65535 contents that are absent."""
 _CUT = "it is truncated"
 """How an error ends that tells of one file what is said of the package."""
 _NACP, _NACP_TITLES, _NACP_VERSION, _NACP_FORMAT = 0x3216, 0x3000, slice(0x3060, 0x3070), 0x3215
@@ -56,7 +58,20 @@ def look(place: Place, opener: Opener, stamp: tuple[FileStamp, ...] | None = Non
     package = look_into(place, opener, visit=further)
     issues = tuple(further.issues) + tuple(_short(issue) for issue in package.issues if not (further.is_cut and issue.text.endswith(_CUT)))
     names = tuple(further.names.get(number) for number in range(len(package.metas)))
-    return Holding(taken, replace(package, issues=issues), names)
+    return Holding(taken, replace(package, issues=_few(issues, place.path)), names)
+
+
+def _few(issues: Sequence[Issue], path: str) -> tuple[Issue, ...]:
+    """The first issues of each kind and title, and how many more there are."""
+    alike: dict[tuple[IssueKind, int | None], list[Issue]] = {}
+    for issue in issues:
+        alike.setdefault((issue.kind, issue.title_id), []).append(issue)
+    cut = {key: len(each) - _MOST_ALIKE for key, each in alike.items() if len(each) > _MOST_ALIKE}
+    if not cut:
+        return tuple(issues)
+    kept = {id(issue) for each in alike.values() for issue in each[:_MOST_ALIKE]}
+    more = [Issue(kind, path, f"and {count} more like these ({kind})", title_id) for (kind, title_id), count in cut.items()]
+    return (*(issue for issue in issues if id(issue) in kept), *more)
 
 
 def _short(issue: Issue) -> Issue:

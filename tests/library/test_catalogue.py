@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from oboromi_formats.cnmt import MetaType
 from oboromi_fs.backends.nsp import NspArchive
+from oboromi_fs.builders.cnmt import build_cnmt, meta_image
 from oboromi_fs.errors import EntryNotFoundError
 from oboromi_fs.library import Catalogue, Changes, Filter, Holding, LibraryTitle, TitleNames, Verification, default_path, library_titles
 from oboromi_fs.library import looking as looking_module
 from oboromi_fs.library.rows import NotARow, holding_of, stamp_text, text_of, verification_of
 from oboromi_fs.library.titles import MARKS
+from oboromi_fs.metadata.cnmt import Content
 from oboromi_fs.titles import FoundContent, FoundMeta, FoundTicket, Issue, Package
 from tests.building import KEYS, without
 from tests.titles import forging
@@ -191,6 +193,16 @@ def test_contents_that_are_not_there(folder: Path) -> None:
     _, catalogue = look(folder)
     assert only(catalogue).marks == ["missing"]
     assert program.removesuffix(".nca") in only(catalogue).issues[0].text
+
+
+def test_a_content_meta_that_lists_very_many_that_are_not_there(folder: Path) -> None:
+    absent = [Content(hash=number.to_bytes(0x20, "big"), content_id=number.to_bytes(0x10, "big"), size=1, type=1) for number in range(300)]
+    meta = forging.Made("meta", ID, {"data": meta_image(build_cnmt(ID, MetaType.APPLICATION, absent))})
+    forging.put(folder, {"a.nsp": forging.nsp({meta.name: meta.data})})
+    _, catalogue = look(folder)
+    texts = [issue.text for issue in only(catalogue).issues if issue.kind == "missing"]
+    assert (len(texts), texts[-1]) == (101, "and 200 more like these (missing)")
+    assert "missing" in only(catalogue).marks
 
 
 def test_a_title_key_that_is_not_there(folder: Path) -> None:
