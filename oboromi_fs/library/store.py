@@ -26,6 +26,8 @@ _APPLICATION = 0x6F626C69
 _MAGIC, _APPLICATION_AT = b"SQLite format 3\0", 68
 _WAIT = 2.0
 """Seconds to wait for another process."""
+_LONGEST = 1 << 26
+"""Bytes of a row from which on it is not kept: a content meta of 65535 contents makes 12 MB. What is much longer is not ours."""
 _TABLE = """
 CREATE TABLE places (
     path BLOB PRIMARY KEY,   -- host path, as bytes
@@ -142,6 +144,7 @@ class Store:
         db = self._db = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None)
         # Losing the last seconds with the power is no loss here; waiting for the disk with each batch would be one.
         db.execute("PRAGMA synchronous = OFF")
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2 * _LONGEST)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == SCHEMA:
             # A view or a trigger, or a column that is computed, could take for ever: only the table that is made here will do.
@@ -208,7 +211,7 @@ class Store:
 
         # The kind of failure is in the lowest byte. Text that is not UTF-8 is found by Python, which gives none.
         code = getattr(wrong, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH):
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG):
             self._renew(wrong)
         else:
             self._give_up(wrong)
@@ -236,7 +239,11 @@ class Store:
 
     def write(self, rows: Iterable[Row], gone: Iterable[str] = ()) -> None:
         """Write rows, and take out those of places that are gone, in one step."""
-        new = [(os.fsencode(row.path), row.stamp, row.keys, row.found, row.verified) for row in rows]
+        new = [
+            (os.fsencode(row.path), row.stamp, row.keys, row.found, row.verified)
+            for row in rows
+            if len(row.stamp) + len(row.found) + len(row.verified) < _LONGEST
+        ]
         old = [(os.fsencode(path),) for path in gone]
 
         def put(db: sqlite3.Connection) -> bool:

@@ -576,6 +576,7 @@ COUNTING = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE
         "DROP TABLE places",
         "ALTER TABLE places DROP COLUMN found",
         "UPDATE places SET found = CAST(x'ff80' AS TEXT)",
+        "UPDATE places SET found = CAST(zeroblob(200000) AS TEXT)",
         "CREATE TRIGGER refuse BEFORE INSERT ON places BEGIN SELECT no_such_function(); END",
         f"CREATE TRIGGER count AFTER INSERT ON places BEGIN DELETE FROM places WHERE 1 > ({COUNTING}); END",
         f"DROP TABLE places; CREATE VIEW places AS SELECT x'2f' AS path, '' AS stamp, '' AS keys, ({COUNTING}) AS found, '' AS verified",
@@ -583,7 +584,8 @@ COUNTING = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE
             verified TEXT NOT NULL DEFAULT '{COUNTING}') WITHOUT ROWID""",
     ],
 )
-def test_a_catalogue_that_is_one_by_its_head_alone(folder: Path, filled: Path, statement: str) -> None:
+def test_a_catalogue_that_is_one_by_its_head_alone(folder: Path, filled: Path, statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oboromi_fs.library.store._LONGEST", 50_000)
     change(filled, statement)
     touch(folder / "a.nsp", mtime_ns=7)
     changes, catalogue = look(folder, filled)
@@ -601,6 +603,14 @@ def test_a_catalogue_that_cannot_be_written(folder: Path, filled: Path) -> None:
     assert changes == Changes(looked=1)
     assert "nothing is kept for the next run" in catalogue.notes[0]
     filled.parent.chmod(0o700)
+
+
+def test_a_row_that_is_too_long_is_not_kept(folder: Path, kept: Path, base: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    forging.put(folder, {"a.nsp": base})
+    monkeypatch.setattr("oboromi_fs.library.store._LONGEST", 500)
+    for _ in range(2):
+        changes, catalogue = look(folder, kept)
+        assert (changes, only(catalogue).name(), catalogue.notes) == (Changes(looked=1), "Hazy Moon", [])
 
 
 @pytest.mark.parametrize("how", ["EXCLUSIVE", "IMMEDIATE"])
