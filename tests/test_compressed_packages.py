@@ -212,6 +212,8 @@ def test_a_card_there_and_back(tmp_path: Path, name: str) -> None:
     assert {line.split()[0] for line in oboromi("verify", packed, *CORPUS_KEYS).lines[:-1]} == {"ok", "note"}
     assert "compressed image" in oboromi("info", packed, *CORPUS_KEYS).text
     assert packed.read_bytes()[:0x200] == (DATA / "xci" / name).read_bytes()[:0x200]
+    of_secure = tmp_path / "a.nsz"
+    assert oboromi("pack", "nsz", packed / "secure", "-o", of_secure, "--json", *CORPUS_KEYS).json["size"] == of_secure.stat().st_size
     assert oboromi("pack", "xci", packed, "-o", again, *CORPUS_KEYS).code == 0
     assert again.read_bytes() == (DATA / "xci" / name).read_bytes()
 
@@ -362,6 +364,10 @@ def test_what_was_damaged_does_not_come_back_unnoticed(tmp_path: Path, mode: str
     told = oboromi("pack", "nsp", damaged, "-o", target, *CORPUS_KEYS)
     assert (told.code, target.exists()) == (3, False)
     assert f"and not {PROGRAM} (while reading '{PROGRAM}.nca')" in told.message
+    one = tmp_path / "one.nca"
+    assert oboromi("pack", "nca", damaged / f"{PROGRAM}.ncz", "-o", one, *CORPUS_KEYS).code == 3
+    assert not one.exists()
+    assert oboromi("pack", "nca", NSZ[mode] / f"{PROGRAM}.ncz", "-o", one, *CORPUS_KEYS).code == 0
     assert oboromi("pack", "-q", "nsp", damaged, "-o", target, "--no-check", *CORPUS_KEYS).code == 0
     assert target.stat().st_size == PLAIN.stat().st_size
 

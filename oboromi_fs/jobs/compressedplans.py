@@ -130,6 +130,8 @@ def _of_folder(kind: str, place: Location, options: PackOptions) -> PackPlan:
         return plan
     warnings = compress(plan.parts, place.fs, _ncz(options), folder="" if kind == "nsz" else _COMPRESSED_PARTITION)
     plan.warnings += _texts(place, warnings)
+    if plan._compose is not None:  # noqa: SLF001  # What was compressed already is smaller than what it was planned as.
+        plan.size = image_of(plan.parts, plan._compose).size  # noqa: SLF001
     return plan
 
 

@@ -30,7 +30,7 @@ from oboromi_fs.errors import FormatError, IsADirectoryEntryError, NotADirectory
 from oboromi_fs.file import File
 from oboromi_fs.jobs.assembly import Part, assemble, image_of
 from oboromi_fs.jobs.compressedplans import plan_ncz, plan_nsz, plan_xcz, restored_card, restored_package, whole_nca
-from oboromi_fs.jobs.compressing import archive_of, assemble_compressed, holds_compressed
+from oboromi_fs.jobs.compressing import archive_of, assemble_compressed, holds_compressed, must_be_named_right
 from oboromi_fs.jobs.naming import Named, full_name, naming
 from oboromi_fs.jobs.ncafolder import ContentOptions, nca_builder, original_builder
 from oboromi_fs.jobs.oddities import odd_metadata, odd_nca
@@ -327,6 +327,8 @@ def _plan_nca(place: Location, options: PackOptions, original: Original | None) 
     kept = _container(original, "NCA", Nca) if original is not None else None
     if original is None and place.kind == "file" and (whole := whole_nca(place)) is not None:
         part = Part(place.path, os.path.basename(place.display), "restored", "NCA", storage=whole.raw)
+        if options.content.check:
+            must_be_named_right([part])
         return PackPlan("nca", part.size, [part], _image=part.storage, _kept=whole)
     if place.kind == "file" and not isinstance(place.fs.enter(place.path), Nca):
         raise NotADirectoryEntryError(Named(place.display), "neither the folder of an NCA nor an NCA")
