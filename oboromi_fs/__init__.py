@@ -5,8 +5,9 @@ The names load on first use, so that ``import oboromi_fs`` costs nothing by itse
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from oboromi_fs._lazy import loading
 from oboromi_fs._version import __version__
 
 if TYPE_CHECKING:
@@ -177,17 +178,4 @@ _HOMES = {
     "open_title": "titles",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
-
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = loading(__name__, _HOMES)

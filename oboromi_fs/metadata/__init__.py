@@ -9,7 +9,9 @@ The names load on first use: who needs one class pays for no other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from oboromi_fs._lazy import loading
 
 if TYPE_CHECKING:
     from oboromi_fs.metadata.certificates import Certificate, CertificateChain
@@ -59,12 +61,4 @@ _HOMES = {
     "loads_toml": "text",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{home}"), name)
+__getattr__, __dir__ = loading(__name__, _HOMES)

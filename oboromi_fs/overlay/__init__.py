@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from oboromi_fs._lazy import loading
 from oboromi_fs.overlay.layer import Case, Layer, LayerKind, layers_of
 from oboromi_fs.overlay.providers import Explanation, Hidden, Provider, Source
 from oboromi_fs.overlay.union import UnionFs
@@ -19,13 +20,4 @@ __all__ += ["WritableUnionFs", "layers_of"]
 _LATER = {"ProviderIndex": "index", "UpperLayer": "upper", "WritableUnionFs": "writable"}
 """Names that a union by itself does not need: they load on first use."""
 
-
-def __getattr__(name: str) -> Any:
-    home = _LATER.get(name)
-    if home is None:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    from importlib import import_module
-
-    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-    return value
+__getattr__, __dir__ = loading(__name__, _LATER)
