@@ -60,7 +60,7 @@ class BlockBody:
         self._starts = header.block_starts
         self._cache = BlockCache(self._made, KEPT)
         cores = os.cpu_count() or 1
-        self._ahead: Ahead[bytes] = Ahead(self._decompressed, min(cores, KEPT >> self._exponent) if cores > 1 else 0)
+        self._ahead: Ahead[bytes] = Ahead(self._decompressed, min(2 * cores, KEPT >> self._exponent) if cores > 1 else 0)
         self._run = (0, 0)
         self._streams: dict[int, FrameStorage] = {}
         self._lock = threading.Lock()
