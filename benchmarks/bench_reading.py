@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from side_by_side import OBOROMI, Side, command, compare, peak_anonymous, workspace
 
 from oboromi_fs import KeySet, open_fs
-from oboromi_fs._forge import ContentType, FsType, Section, demo_game, made_up_keys, romfs, write_keys, write_nca, write_nsp, write_romfs
+from oboromi_fs._forge import ContentType, FsType, Section, made_up_keys, romfs, write_keys, write_nca, write_nsp, write_romfs
+from oboromi_fs.cli.demogame import demo_game
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,7 +170,9 @@ def many_files(work: Path, count: int, keys: dict[str, bytes], key_file: Path, r
 
 def small_nsp(work: Path, runs: int) -> None:
     """What a start costs."""
-    game = demo_game(work / "demo")
+    folder = work / "demo"
+    folder.mkdir()
+    game = demo_game(folder)
     print("d. oboromi info of a small NSP, whole process (wanted: at most 12 times)")
     ratio = compare(
         Side("oboromi info", lambda: command([*OBOROMI, "--keys", str(game.keys), "info", str(game.nsp)])),

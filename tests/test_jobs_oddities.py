@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oboromi_fs._forge.pictures import jpeg_moon
+from oboromi_fs.cli.demomedia import jpeg_moon
 from oboromi_fs.errors import FormatError
 from oboromi_fs.jobs.ncafolder import ContentOptions
 from oboromi_fs.jobs.pack import PackOptions, plan_pack

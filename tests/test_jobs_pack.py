@@ -447,7 +447,7 @@ def test_a_folder_that_is_no_nca(tmp_path: Path) -> None:
 
 
 def test_an_icon_of_the_wrong_size(tmp_path: Path) -> None:
-    from oboromi_fs._forge.pictures import jpeg_moon
+    from oboromi_fs.cli.demomedia import jpeg_moon
 
     folder = unfold(STD, tmp_path / "folder")
     edit(folder, "*/romfs/icon_AmericanEnglish.dat", jpeg_moon(64))

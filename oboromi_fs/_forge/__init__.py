@@ -9,7 +9,6 @@ Functions called ``write_…`` stream to a path or a binary stream in bounded me
 
 from __future__ import annotations
 
-from oboromi_fs._forge.demo import DemoGame, demo_game
 from oboromi_fs._forge.keys import encrypt_title_key, made_up_bytes, made_up_keys, write_keys
 from oboromi_fs._forge.metadata import ContentRecord, certificate, cnmt, cnmt_name, nacp, ticket
 from oboromi_fs._forge.nca import nca, write_nca
@@ -23,7 +22,6 @@ from oboromi_fs._forge.sources import Generated, fill, noise
 __all__ = [
     "ContentRecord",
     "ContentType",
-    "DemoGame",
     "Encryption",
     "FsType",
     "Generated",
@@ -33,7 +31,6 @@ __all__ = [
     "certificate",
     "cnmt",
     "cnmt_name",
-    "demo_game",
     "encrypt_title_key",
     "fill",
     "hfs0",
