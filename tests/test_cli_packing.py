@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from oboromi_fs import KeySet, Nca
-from oboromi_fs.jobs import assembly, pack
+from oboromi_fs.jobs import assembly, packplan
 from oboromi_fs.metadata import Nacp
 from tests.command import DATA, KEYS, NSP, PROGRAM, oboromi, process_environment
 
@@ -196,7 +196,7 @@ def test_interruption_leaves_nothing(game: Path, tmp_path: Path, monkeypatch: py
 
         return true_assemble(*arguments, **(options | {"progress": stop}))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pack, "assemble", interrupted)
+    monkeypatch.setattr(packplan, "assemble", interrupted)
     result = oboromi("pack", "nsp", game, "-o", tmp_path / "new.nsp", "--like", NSP, *KEYS)
     assert (result.code, result.message) == (130, "interrupted")
     assert os.listdir(tmp_path) == ["game"]

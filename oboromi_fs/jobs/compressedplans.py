@@ -27,6 +27,7 @@ from oboromi_fs.jobs.compressing import (
     restore,
 )
 from oboromi_fs.jobs.naming import Named, full_name
+from oboromi_fs.jobs.packplan import PackPlan
 from oboromi_fs.opening import locate
 from oboromi_fs.storage.composed import ComposedStorage
 from oboromi_fs.storage.ncz import NczStorage
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from oboromi_fs.builders.ncz import NczOptions
     from oboromi_fs.builders.xci import CardLayout
     from oboromi_fs.jobs.assembly import Compose, Progress
-    from oboromi_fs.jobs.pack import PackOptions, PackPlan
+    from oboromi_fs.jobs.packplan import PackOptions
     from oboromi_fs.opening import Location
     from oboromi_fs.protocols import Storage
 
@@ -55,8 +56,6 @@ def whole_nca(place: Location) -> Nca | None:
 
 
 def _plan(kind: str, parts: list[Part], compose: Compose, options: PackOptions, warnings: list[str]) -> PackPlan:
-    from oboromi_fs.jobs.pack import PackPlan
-
     return PackPlan(kind, image_of(parts, compose).size, parts, warnings=warnings, _compose=compose, _workers=options.workers)
 
 
