@@ -231,7 +231,9 @@ def _mark_twins(title: LibraryTitle) -> None:
         same: dict[tuple[str, ...], list[Item]] = {}
         for item in group:
             same.setdefault(item.content_ids, []).append(item)
-        for twins in same.values():
+        for alike in same.values():
+            # One that failed to verify is no copy of one that did not: who takes the other away is left without.
+            twins = [item for item in alike if not _has_failed(item)] or alike
             # Extracted contents have no ids that could tell.
             if len(twins) > 1 and all(twins[0].content_ids):
                 for item in twins:
@@ -240,6 +242,10 @@ def _mark_twins(title: LibraryTitle) -> None:
         if len(same) > 1:
             for item in group:
                 item.marks.add("conflict")
+
+
+def _has_failed(item: Item) -> bool:
+    return item.holding.verification is not None and item.holding.verification.failed > 0
 
 
 def _mark_old(title: LibraryTitle) -> None:
@@ -265,7 +271,7 @@ def _mark_faults(title: LibraryTitle) -> None:
             if (issue.path, issue.text) not in told:
                 told.add((issue.path, issue.text))
                 title.issues.append(issue)
-        if item.holding.verification is not None and item.holding.verification.failed:
+        if _has_failed(item):
             item.marks.add("failed")
     kinds: dict[int | None, set[str]] = {}
     for issue in title.issues:
