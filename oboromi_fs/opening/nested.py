@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from oboromi_fs.backends.host import HostFs
 from oboromi_fs.backends.nax0 import is_nax0
 from oboromi_fs.backends.nca import Nca, rebuilt_nca
 from oboromi_fs.backends.romfs import RomFs
@@ -14,10 +13,10 @@ from oboromi_fs.base import FileSystemBase, walk
 from oboromi_fs.errors import (
     EntryNotFoundError,
     IsADirectoryEntryError,
-    MissingKeyError,
     NotADirectoryEntryError,
     OboromiFsError,
 )
+from oboromi_fs.opening.aliases import CONTENT_ALIASES, Aliases
 from oboromi_fs.opening.opener import Opener
 from oboromi_fs.opening.rebuilding import RebuiltFs, compressed_name
 from oboromi_fs.paths import addressable, join, normalise, split
@@ -35,13 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENT_ALIASES", "SD_CONTENT", "NestedFs"]
 
-CONTENT_ALIASES = ("@program", "@meta", "@control", "@manual", "@data", "@publicdata")
-"""Names of NCAs by content type, in the order of the type's number; ``@legal`` is told from ``@manual`` by its contents."""
 SD_CONTENT = "@content"
 """Name of what is encrypted in a file from an SD card, as the file it is."""
 _MAX_NESTING = 16
-_MAX_ALIASES = 1000
-"""NCAs of one archive that are looked into for their type: more than any package has."""
 
 
 class NestedFs(FileSystemBase):
@@ -79,8 +74,7 @@ class NestedFs(FileSystemBase):
         self._tickets: dict[tuple[int, str], tuple[FileSystem, dict[bytes, Ticket]]] = {}
         self._entered: dict[str, FileSystem] = {}
         self._rebuilt: dict[str, RebuiltFs] = {}
-        self._aliases: dict[str, dict[str, str]] = {}
-        self._unreadable: dict[str, OboromiFsError] = {}
+        self._aliases = Aliases()
 
     @property
     def keys(self) -> KeySet:
@@ -130,7 +124,7 @@ class NestedFs(FileSystemBase):
         try:
             fs.metadata(inner)
         except (FileNotFoundError, NotADirectoryError):
-            alias = self._alias(fs, prefix, done, name)
+            alias = self._aliases.stands_for(fs, prefix, done, name, self._enter)
             inner = join(done, alias if alias is not None else name)
             rebuilt = self._rebuild(fs, prefix, inner)
             if rebuilt is None and alias is None:
@@ -242,96 +236,13 @@ class NestedFs(FileSystemBase):
         self._tickets[id(fs), directory] = (fs, found)  # Held, so that no other file system gets its identity.
         return found
 
-    def _alias(self, fs: FileSystem, prefix: str, directory: str, name: str) -> str | None:
-        """What ``@program`` or ``@0`` stands for in a directory; None where it stands for nothing."""
-        if not name.startswith("@"):
-            return None
-        if isinstance(fs, Nca):
-            return fs.section(name).name if fs.sections and _is_slot(fs, name) else None
-        if isinstance(fs, XciArchive):
-            directories = [directory] if directory else ["secure", *(part for part in fs.partitions if part != "secure")]
-        elif isinstance(fs, HostFs) or directory:
-            return None
-        else:
-            directories = [""]
-        for place in directories:
-            if place and place not in getattr(fs, "partitions", ()):
-                continue
-            found = self.aliases(fs, prefix, place).get(name.lower())
-            if found is not None:
-                return found if directory else join(place, found)
-        if name.lower().partition(".")[0] in CONTENT_ALIASES:
-            for place in directories:
-                if (unreadable := self._unreadable.get(join(prefix, place))) is not None:
-                    raise unreadable.with_traceback(None)  # It may be the one that is asked for: say why nobody can tell.
-        return None
-
     def aliases(self, fs: FileSystem, prefix: str, directory: str) -> dict[str, str]:
         """Map ``@program``, ``@control`` … to the names of the NCAs in one directory of an archive.
 
         Raises:
             MissingKeyError: ``header_key`` is absent: content types are inside the encrypted headers.
         """
-        key = join(prefix, directory)
-        found = self._aliases.get(key)
-        if found is None:
-            ncas: list[tuple[int, int, str, str]] = []
-            for entry in fs.read_dir(directory):
-                if not entry.name.lower().endswith((".nca", ".ncz")) or not addressable(entry.name):
-                    continue
-                if len(ncas) >= _MAX_ALIASES:
-                    break
-                inner = join(directory, entry.name)
-                try:
-                    nca = self._enter(fs, inner, join(prefix, inner))
-                except MissingKeyError:
-                    raise
-                except OboromiFsError as wrong:  # Damaged, cut short, or of another key: the others still have their names.
-                    self._unreadable.setdefault(key, wrong)
-                    continue
-                if isinstance(nca, Nca):
-                    header = nca.header
-                    alias = self._content_alias(nca, join(prefix, inner))
-                    ncas.append((header.program_id, header.content_index, alias, self._whole_name(fs, inner)))
-            # By program, so that the first of a multi-program title, and a base before its update, is the one without a number.
-            found = {}
-            counts: dict[str, int] = {}
-            for _, _, alias, name in sorted(ncas, key=lambda nca: nca[:2]):
-                number = counts[alias] = counts.get(alias, -1) + 1
-                found[f"{alias}.{number}" if number else alias] = name
-            self._aliases[key] = found
-        return found
-
-    @staticmethod
-    def _whole_name(fs: FileSystem, inner: str) -> str:
-        """The name of an NCA: of a compressed one, that of what it holds, unless another file has it."""
-        name = inner.rpartition("/")[2]
-        if not name.lower().endswith(".ncz"):
-            return name
-        whole = name[:-1] + ("a" if name[-1] == "z" else "A")
-        try:
-            fs.metadata(join(inner.rpartition("/")[0], whole))
-        except (FileNotFoundError, NotADirectoryError):
-            return whole
-        return name
-
-    def _content_alias(self, nca: Nca, outer: str) -> str:
-        kind = nca.header.content_type
-        alias = CONTENT_ALIASES[kind] if kind < len(CONTENT_ALIASES) else "@unknown"
-        if alias == "@manual" and nca.sections:
-            # Manual and legal information share a content type; the legal one has its own file at the root.
-            section = next(iter(nca.sections.values()))
-            secure_value = section.header.secure_value & 0xFFFFFF
-            if secure_value in (_HTML_DOCUMENT, _LEGAL_INFORMATION):
-                return "@legal" if secure_value == _LEGAL_INFORMATION else "@manual"
-            try:
-                inside = self._enter(nca, section.name, join(outer, section.name))
-                names = {entry.name for entry in inside.read_dir("")} if inside is not None else set()
-            except OboromiFsError:
-                return alias
-            if "legalinfo.xml" in names:
-                return "@legal"
-        return alias
+        return self._aliases.of(fs, prefix, directory, self._enter)
 
     def close(self) -> None:
         """Close what was opened for this file system, and forget the containers that were entered."""
@@ -339,7 +250,6 @@ class NestedFs(FileSystemBase):
         self._entered.clear()
         self._rebuilt.clear()
         self._aliases.clear()
-        self._unreadable.clear()
 
     # FileSystem
 
@@ -411,13 +321,6 @@ class NestedFs(FileSystemBase):
                 raise NotADirectoryEntryError(canonical)
             return entered, ""
         return fs, inner
-
-
-_HTML_DOCUMENT, _LEGAL_INFORMATION = 4, 5
-
-
-def _is_slot(nca: Nca, name: str) -> bool:
-    return len(name) == 2 and name[1] in "0123" and int(name[1]) in nca.sections
 
 
 def _is_nro(fs: FileSystem) -> TypeGuard[NroArchive]:
