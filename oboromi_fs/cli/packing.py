@@ -84,7 +84,7 @@ def pack_arguments(parser: argparse.ArgumentParser) -> None:
         "replaced then, and stays if anything fails. What is read is never replaced, nor is anything by --split and --split-numbered."
     )
     parser.epilog = _EPILOG
-    parser.add_argument("kind", metavar="KIND", choices=KINDS, help=" ".join(KINDS))
+    parser.add_argument("kind", metavar="KIND", type=str.lower, choices=KINDS, help=" ".join(KINDS))
     parser.add_argument("source", metavar="SRC")
     add = parser.add_argument
     add("-o", "--output", metavar="OUT", help="the file; for an NCA also a folder, in which it is named by its hash")

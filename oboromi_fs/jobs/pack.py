@@ -30,6 +30,7 @@ from oboromi_fs.jobs.compressing import archive_of, holds_compressed, must_be_na
 from oboromi_fs.jobs.naming import Named, full_name, naming
 from oboromi_fs.jobs.ncafolder import nca_builder, original_builder
 from oboromi_fs.jobs.oddities import odd_metadata, odd_nca
+from oboromi_fs.jobs.packagefolders import refuse_packages
 from oboromi_fs.jobs.packplan import PackOptions, PackPlan, Split
 from oboromi_fs.jobs.programs import METADATA, kip_of, left_out_of, metadata_of, nro_of, nso_of, other_files
 from oboromi_fs.jobs.refolding import Folded, Original, entries_of, rebuilt, same_tree
@@ -69,6 +70,8 @@ def plan_pack(kind: str, place: Location, options: PackOptions | None = None, li
         MissingKeyError: A key is absent.
     """
     options = options or PackOptions()
+    if like is None:
+        refuse_packages(kind, place)
     others = [other for other in (like, options.icon, options.nacp, options.romfs) if other is not None]
     with naming(place, *others):
         plan = _plan(kind, place, options, Original(like.fs, like.path, like) if like is not None else None)
