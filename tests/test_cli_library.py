@@ -313,7 +313,8 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     assert oboromi("library", tmp_path / "empty") == (1, b"", b"oboromi: 0 titles in 0 files, 0 bytes\n")
 
 
-def test_names_cannot_steer_a_terminal_nor_break_a_line(tmp_path: Path, keys: tuple[str, str]) -> None:
+def test_names_cannot_steer_a_terminal_nor_break_a_line(tmp_path: Path, keys: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     control = {"control.nacp": nacp("Evil\x1b[2J\nMoon\tX", "N\r", "1\x1b")}
     title = forging.with_meta(forging.ID, MetaType.APPLICATION, [forging.Made("control", forging.ID, {"romfs": forging.romfs(control)})])
     forging.put(tmp_path / "dumps", {"a.nsp": forging.nsp(title)})
