@@ -40,7 +40,7 @@ def test_cheats_are_listed_with_what_the_console_does_with_them() -> None:
     )
     found = oboromi("mods", "sd")
     fat = " (a FAT or exFAT card finds it all the same)"
-    refusal = "cheats: line 2: 'o' is neither a name in brackets nor a word of 8 hexadecimal digits"
+    refusal = "cheats: line 2: 'oops' is neither a name in brackets nor a word of 8 hexadecimal digits"
     assert found.code == 0
     assert found.lines == [
         ID,

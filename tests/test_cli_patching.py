@@ -381,8 +381,8 @@ FAR = b"\xff\xff\x00\0\1A"
     [
         ("x.ips", b"", 3, "is no patch"),
         ("x.ips", b"PATCH", 3, "ends at 0x5 without the end mark"),
-        ("x.ips", b"PATCHEEOF", 3, "without the end mark b'EOF'"),
-        ("x.ips", b"IPS32EOF", 3, "without the end mark b'EEOF'"),
+        ("x.ips", b"PATCHEEOF", 3, "without the end mark EOF"),
+        ("x.ips", b"IPS32EOF", 3, "without the end mark EEOF"),
         ("x.ips", b"PATCHEOF", 1, "changes nothing; nothing is written"),
         ("x.ips", b"PATCH\0\1\x10\xff\xffabcEOF", 3, "a record of 65535 bytes ends at 0x10009, the file at 0x10"),
         ("x.ips", b"PATCH\0\1\x10\0\0\0", 3, "a record of 3 bytes ends at 0xd, the file at 0xb"),

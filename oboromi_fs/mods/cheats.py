@@ -35,6 +35,8 @@ MAX_PROGRAM = 0x400
 """Words that all cheats that are on may have together, on the console and in yuzu: with more, none of them runs."""
 
 _TOKEN = re.compile(rb"(?P<space>\s+)|\[(?P<name>[^\]]*)\]|\{(?P<master>[^}]*)\}|(?P<code>[0-9A-Fa-f]+)|(?P<other>.)", re.DOTALL)
+_BEFORE, _AFTER = re.compile(rb"[^\s\[\]{}]*\Z"), re.compile(rb".[^\s\[\]{}]*", re.DOTALL)
+"""What of a word is before and after a byte in it."""
 _RYUJINX_WORD = re.compile(r"[0-9A-Fa-f]{8}")
 _TOGGLES = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
 
@@ -136,16 +138,22 @@ class _Scan:
             elif kind in ("name", "master"):
                 self._name(token[kind], master=kind == "master")
             elif kind == "other":
-                self._refuse(token[0])
+                self._refuse(token[0], token.start())
             self.line += token[0].count(b"\n")
         return tuple(replace(cheat, words=tuple(words), enabled=bool(words)) for cheat, words in self.found)
 
-    def _refuse(self, char: bytes) -> None:
+    def _refuse(self, char: bytes, at: int) -> None:
         if char in b"[{":
             raise self.fail(f"{char.decode()!r} opens a name that nothing closes")
         if self.line == 1 and self.data.startswith(_BOM):
             raise self.fail("the text begins with a byte order mark, which the tool takes for a damaged cheat; save it without")
-        raise self.fail(f"{char.decode('ascii', 'backslashreplace')!r} is neither a name in brackets nor a word of 8 hexadecimal digits")
+        raise self.fail(f"{self._word(at)!r} is neither a name in brackets nor a word of 8 hexadecimal digits")
+
+    def _word(self, at: int) -> str:
+        """The word around a byte, as a person sees it: what of it reads as digits belongs to it; at most as long as a name."""
+        before = _BEFORE.search(self.data, max(at - _LONGEST_NAME, 0), at)
+        after = _AFTER.match(self.data, at, at + _LONGEST_NAME)
+        return ((before[0] if before else b"") + (after[0] if after else b""))[:_LONGEST_NAME].decode("utf-8", "backslashreplace")
 
     def _name(self, name: bytes, *, master: bool) -> None:
         if self.dialect == "yuzu" and not 0 < len(name) <= _LONGEST_NAME + 1:
@@ -164,7 +172,7 @@ class _Scan:
             raise self.fail(f"the word {digits[:_WORD].decode()} stands before any name")
         apart = self.dialect != "yuzu" or (len(digits) == _WORD and self.data[end : end + 1].isspace() | (end == len(self.data)))
         if len(digits) % _WORD or not apart:
-            shown = digits[: 3 * _WORD].decode()
+            shown = self._word(end - len(digits))
             raise self.fail(f"{shown!r} is no word of {_WORD} hexadecimal digits{'' if apart else ' with space behind it'}")
         words = self.found[-1][1]
         words += [int(digits[at : at + _WORD], 16) for at in range(0, len(digits), _WORD)]

@@ -75,7 +75,7 @@ def parse_ips(storage: Storage) -> Patch:
     while data[at : at + width] != form.end:
         head = data[at : at + width + 2]
         if len(head) < width + 2:
-            raise CorruptError(f"ends at {len(data):#x} without the end mark {form.end!r}", what=form.name, source=source, offset=at)
+            raise CorruptError(f"ends at {len(data):#x} without the end mark {form.end.decode()}", what=form.name, source=source, offset=at)
         offset, size = int.from_bytes(head[:width], "big"), int.from_bytes(head[width:], "big")
         at += width + 2
         length = size or 3

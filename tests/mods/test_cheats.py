@@ -75,7 +75,11 @@ def test_E26_damaged_code_costs_ryujinx_one_cheat_and_the_console_all() -> None:
     ("data", "problem"),
     [
         (b"20000000", "line 1: the word 20000000 stands before any name"),
-        (b"[a]\n// no comments\n", "line 2: '/' is neither a name"),
+        (b"[a]\n// no comments\n", "line 2: '//' is neither a name"),
+        (b"[a]\n20000000\nlifes = 99\n", "line 3: 'lifes' is neither a name"),
+        (b"[a]\n0400000G 00000001\n", "line 2: '0400000G' is no word of 8"),
+        (b"[a]\n20000000x1[b]\n", "'20000000x1' is"),
+        (b"[a]\n" + b"x" * 100, f"'{'x' * 64}' is neither"),
         (b"[a]\n2000000\n", "line 2: '2000000' is no word"),
         (b"\n\n[a", "line 3: '[' opens a name"),
         (b"{a", "line 1: '{' opens a name"),

@@ -103,7 +103,7 @@ def test_E25_a_truncated_patch_is_told_without_the_game_as_well(name: str) -> No
     root = tree({f"{at}/a/{BUILD_TEXT}.ips": whole, f"{at}/b/{BUILD_TEXT}.ips": whole[:7]})
     (notice,) = unusable_patches(root, installed(name, root))
     assert (notice.reason, notice.path, notice.mod, notice.ignored) == ("damaged", f"{at}/b/{BUILD_TEXT}.ips", "b", True)
-    assert notice.text == "nothing of it is applied: IPS at 0x5: ends at 0x7 without the end mark b'EOF'"
+    assert notice.text == "nothing of it is applied: IPS at 0x5: ends at 0x7 without the end mark EOF"
 
 
 def test_the_command_tells_of_a_truncated_patch_without_the_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
