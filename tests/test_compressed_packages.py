@@ -364,12 +364,32 @@ def test_what_was_damaged_does_not_come_back_unnoticed(tmp_path: Path, mode: str
     told = oboromi("pack", "nsp", damaged, "-o", target, *CORPUS_KEYS)
     assert (told.code, target.exists()) == (3, False)
     assert f"and not {PROGRAM} (while reading '{PROGRAM}.nca')" in told.message
+    assert told.message.endswith("; it is damaged, and --no-check writes it all the same")
     one = tmp_path / "one.nca"
     assert oboromi("pack", "nca", damaged / f"{PROGRAM}.ncz", "-o", one, *CORPUS_KEYS).code == 3
     assert not one.exists()
     assert oboromi("pack", "nca", NSZ[mode] / f"{PROGRAM}.ncz", "-o", one, *CORPUS_KEYS).code == 0
     assert oboromi("pack", "-q", "nsp", damaged, "-o", target, "--no-check", *CORPUS_KEYS).code == 0
     assert target.stat().st_size == PLAIN.stat().st_size
+
+
+@pytest.mark.parametrize("mode", [(), ("--solid",)])
+def test_what_is_damaged_already_is_told_when_it_is_compressed(tmp_path: Path, mode: tuple[str, ...]) -> None:
+    """The way back refuses it, and then it may be all that there is."""
+    data = bytearray(PLAIN.read_bytes())
+    damaged = tmp_path / "damaged.nsp"
+    with open_fs(PLAIN, keys=CORPUS_KEYS[1]) as package:
+        at = package.storage(f"{PROGRAM}.nca").place().offset
+    data[at + 0x8000] ^= 1
+    damaged.write_bytes(data)
+    digest = hashlib.sha256(data[at : at + 161280]).hexdigest()[:32]
+    warning = f"oboromi: warning: {damaged}/{PROGRAM}.nca: is not what its name says: its SHA-256 begins with {digest}"
+    target = tmp_path / "out.nsz"
+    told = oboromi("pack", "nsz", damaged, "-o", target, *mode, *CORPUS_KEYS)
+    assert (told.code, told.err.decode().splitlines()[:-1]) == (0, [warning])
+    assert warning[18:] in oboromi("pack", "--json", "nsz", damaged, "-o", target, *mode, *CORPUS_KEYS).json["warnings"]
+    for source, more in ((damaged, ("--no-check",)), (PLAIN, ())):
+        assert "SHA-256" not in oboromi("pack", "nsz", source, "-o", target, *mode, *more, *CORPUS_KEYS).err.decode()
 
 
 @pytest.mark.parametrize("mode", ["S", "B"])

@@ -9,7 +9,8 @@ from oboromi_fs.cli.console import plural, size_text
 from oboromi_fs.cli.failures import DONE, UsageError
 from oboromi_fs.cli.outputs import check_name, check_place
 from oboromi_fs.cli.progress import Progress
-from oboromi_fs.errors import IsADirectoryEntryError, NotADirectoryEntryError
+from oboromi_fs.errors import IntegrityError, IsADirectoryEntryError, NotADirectoryEntryError
+from oboromi_fs.jobs.compressing import RESTORED
 from oboromi_fs.jobs.ncafolder import ContentOptions
 from oboromi_fs.jobs.pack import KINDS, PackOptions, plan_pack
 from oboromi_fs.jobs.titleids import ContradictionError
@@ -133,12 +134,14 @@ def run_pack(session: Session, options: argparse.Namespace) -> int:
         plan = plan_pack(options.kind, place, chosen, like)
     except (ContradictionError, IsADirectoryEntryError, NotADirectoryEntryError) as wrong:
         raise UsageError(str(wrong)) from wrong  # It is there, but not of the shape that this kind is made of.
-    for text in plan.warnings:
+    known = list(plan.warnings)
+    for text in known:
         console.warn(text)
     written: list[str] = []
     if not options.dry_run:
-        with Progress(console, "packing") as progress:
-            written = plan.write(options.output, split=_split(options), progress=progress.update)
+        written = _written(console, plan, options)
+        for text in plan.warnings[len(known) :]:
+            console.warn(text)
     if session.json:
         console.json(_document(plan, options, written))
     elif options.dry_run:
@@ -150,6 +153,16 @@ def run_pack(session: Session, options: argparse.Namespace) -> int:
         where = written[0] if len(written) == 1 else f"{plural(len(written), 'parts')} of {options.output}"
         console.note(f"{members}{size_text(plan.size)}, written to {where}")
     return DONE
+
+
+def _written(console: Console, plan: PackPlan, options: argparse.Namespace) -> list[str]:
+    try:
+        with Progress(console, "packing") as progress:
+            return plan.write(options.output, split=_split(options), progress=progress.update)
+    except IntegrityError as wrong:
+        if wrong.what == RESTORED:
+            wrong.problem += "; it is damaged, and --no-check writes it all the same"
+        raise
 
 
 def _check_usage(options: argparse.Namespace) -> None:

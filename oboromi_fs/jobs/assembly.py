@@ -48,6 +48,7 @@ class Part:
         known: Whether the original has it.
         built: What became of it.
         ncz: Compresses it; :attr:`storage` is what it is compressed from.
+        named: What the SHA-256 of :attr:`storage` begins with, where whoever compresses it is told if it does not.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Part:
     known: bool = False
     built: BuiltNca | None = field(default=None, repr=False)
     ncz: NczBuilder | None = field(default=None, repr=False)
+    named: str = ""
 
     @property
     def size(self) -> int:

@@ -25,6 +25,7 @@ from oboromi_fs.jobs.compressing import (
     ncz_builder,
     package_like,
     restore,
+    tell_misnamed,
 )
 from oboromi_fs.jobs.naming import Named, full_name
 from oboromi_fs.jobs.packplan import PackPlan
@@ -71,6 +72,7 @@ def plan_ncz(place: Location, options: PackOptions) -> PackPlan:
         raise NotADirectoryEntryError(Named(place.display), "is no NCA")
     part = Part(place.path, os.path.basename(place.display), "compressed", "NCA", storage=entered.raw)
     part.ncz = ncz_builder(entered, _ncz(options))
+    tell_misnamed([part])
     return _plan("ncz", [part], lambda members: ComposedStorage([(0, members[0][2])]), options, [])
 
 
@@ -94,6 +96,8 @@ def plan_nsz(place: Location, options: PackOptions) -> PackPlan:
     parts = members_of(place, package)
     restore(parts, place.fs)
     warnings = _texts(place, compress(parts, place.fs, _ncz(options)))
+    if options.content.check:
+        tell_misnamed(parts)
     return _plan("nsz", parts, _package_composer(package, options), options, warnings)
 
 
@@ -113,6 +117,8 @@ def plan_xcz(place: Location, options: PackOptions) -> PackPlan:
     parts = members_of(place, card)
     restore(parts, place.fs)
     warnings = _texts(place, compress(parts, place.fs, _ncz(options), folder=_COMPRESSED_PARTITION))
+    if options.content.check:
+        tell_misnamed(parts)
     if lost:
         warnings.append(f"{place.display}: {lost}")
     return _plan("xcz", parts, _card_composer(card, layout), options, warnings)
@@ -129,6 +135,8 @@ def _of_folder(kind: str, place: Location, options: PackOptions) -> PackPlan:
         return plan
     warnings = compress(plan.parts, place.fs, _ncz(options), folder="" if kind == "nsz" else _COMPRESSED_PARTITION)
     plan.warnings += _texts(place, warnings)
+    if options.content.check:
+        tell_misnamed(plan.parts)
     if plan._compose is not None:  # noqa: SLF001  # What was compressed already is smaller than what it was planned as.
         plan.size = image_of(plan.parts, plan._compose).size  # noqa: SLF001
     return plan

@@ -23,6 +23,7 @@ from oboromi_fs.builders.xci import card_layout
 from oboromi_fs.builders.xci import layout_of as card_layout_of
 from oboromi_fs.errors import CorruptError, IntegrityError, UnsupportedError
 from oboromi_fs.jobs.assembly import Part, WrittenPart, places_in, write_around
+from oboromi_fs.jobs.namedigests import NameDigest, digest_in_name
 from oboromi_fs.paths import join, normalise
 from oboromi_fs.storage.aside import written_aside
 from oboromi_fs.storage.digested import DigestedStorage
@@ -31,7 +32,8 @@ from oboromi_fs.storage.ncz import NczStorage, is_ncz
 from oboromi_fs.storage.ncz.zstd import zstandard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from oboromi_fs.builders.ncz import NczOptions
     from oboromi_fs.builders.nsp import PartitionLayout
@@ -40,7 +42,10 @@ if TYPE_CHECKING:
     from oboromi_fs.opening import Location, NestedFs
     from oboromi_fs.protocols import Storage
 
+    Told: TypeAlias = Callable[[str, str], object]
+
 __all__ = [
+    "RESTORED",
     "archive_of",
     "assemble_compressed",
     "card_like",
@@ -51,12 +56,15 @@ __all__ = [
     "ncz_builder",
     "package_like",
     "restore",
+    "tell_misnamed",
     "whole_name",
     "why_not_compressed",
 ]
 
 _COMPRESSED_TYPES = (ContentType.PROGRAM, ContentType.PUBLIC_DATA)
 _NCA, _NCZ = ".nca", ".ncz"
+RESTORED = "decompressed NCA"
+"""What errors of :func:`must_be_named_right` are about."""
 
 
 def why_not_compressed(nca: Nca) -> str:
@@ -198,7 +206,14 @@ def must_be_named_right(parts: Sequence[Part]) -> None:
     for part in parts:
         stem = part.name[: -len(_NCA)].lower()
         if part.how == "restored" and part.storage is not None and re.fullmatch("[0-9a-f]{32}", stem):
-            part.storage = DigestedStorage(part.storage, stem, "decompressed NCA")
+            part.storage = DigestedStorage(part.storage, stem, RESTORED)
+
+
+def tell_misnamed(parts: Sequence[Part]) -> None:
+    """Have it told of those that are compressed where they are not what their names say: the way back refuses such an NCA."""
+    for part in parts:
+        if part.ncz is not None:
+            part.named = digest_in_name(part.name)
 
 
 def _renamed(name: str, old: str, new: str) -> str:
@@ -221,7 +236,9 @@ def whole_name(name: str) -> str:
 # Writing
 
 
-def assemble_compressed(path: str, parts: Sequence[Part], compose: Compose, *, progress: Progress | None = None) -> int:
+def assemble_compressed(
+    path: str, parts: Sequence[Part], compose: Compose, *, progress: Progress | None = None, told: Told | None = None
+) -> int:
     """Write a package aside, NCAs compressed right into their places, and put it in place when it is complete.
 
     Each is as large as it comes out: what follows it is placed then, and the headers are written last.
@@ -231,6 +248,7 @@ def assemble_compressed(path: str, parts: Sequence[Part], compose: Compose, *, p
         parts: What is in it. The order of the file is that of ``compose``.
         compose: Makes the package of them.
         progress: Called with bytes done and bytes in all, compressed ones counted as what they are compressed from.
+        told: Called with the path of an NCA that is not what its name says, and a text; it is compressed all the same.
 
     Returns:
         Its bytes.
@@ -256,13 +274,23 @@ def assemble_compressed(path: str, parts: Sequence[Part], compose: Compose, *, p
             builder, at = parts[number].ncz, place(number)
             assert builder is not None  # noqa: S101  # For the type checker.
             output = FileOutput(file.number, at)
-            size = builder.write_at(output, progress=_from(progress, done, total))
+            size = _compressed(parts[number], builder, output, _from(progress, done, total), told)
             done += builder.work
             now[number] = WrittenPart(output, size, parts[number].name)
         package = composed()
         os.ftruncate(file.number, package.size)
         write_around(package, file.number, 0, {id(now[number]) for number in waiting}, _from(progress, done, total))
     return package.size
+
+
+def _compressed(part: Part, builder: NczBuilder, output: FileOutput, progress: Progress | None, told: Told | None) -> int:
+    if told is None or not part.named or part.storage is None:
+        return builder.write_at(output, progress=progress)
+    with NameDigest(part.storage, part.named) as digest:
+        size = builder.write_at(output, progress=progress)
+    if digest.problem:
+        told(part.source, digest.problem)
+    return size
 
 
 def _from(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -12,7 +12,7 @@ from oboromi_fs.builders.ncz import NczOptions
 from oboromi_fs.file import File
 from oboromi_fs.jobs.assembly import Part, assemble, image_of
 from oboromi_fs.jobs.compressing import assemble_compressed
-from oboromi_fs.jobs.naming import Named, naming
+from oboromi_fs.jobs.naming import Named, full_name, naming
 from oboromi_fs.jobs.ncafolder import ContentOptions
 from oboromi_fs.storage.splitting import PART_SIZE, part_names, write_split
 
@@ -73,7 +73,7 @@ class PackPlan:
         size: Bytes it will have; of what is compressed at most, as long as it is not written.
         parts: Members of a package or card in their order; the NCA itself for one; none for what has no such members.
         files: How many files go into a RomFS, PFS0 or HFS0; 0 for others.
-        warnings: What may not be meant.
+        warnings: What may not be meant; :meth:`write` adds what shows only when all is read.
     """
 
     kind: str
@@ -115,7 +115,7 @@ class PackPlan:
             self.size = self._in_two_steps(path, progress)
             return [path]
         if self._compose is not None and any(part.ncz is not None for part in self.parts):
-            self.size = assemble_compressed(path, self.parts, self._compose, progress=progress)
+            self.size = assemble_compressed(path, self.parts, self._compose, progress=progress, told=self._tell)
             return [path]
         if self._builder is not None:
             built = self._builder.write(path, workers=self._workers, progress=progress)
@@ -130,6 +130,10 @@ class PackPlan:
             part = Part("", "", storage=self._image)
             assemble(path, [part], lambda members: members[0][2], progress=progress)
         return [path]
+
+    def _tell(self, path: str, text: str) -> None:
+        """Add a warning about something that shows only when all of it is read."""
+        self.warnings.append(f"{full_name(self._places[0], path) if self._places else path}: {text}")
 
     def _write_split(self, path: str, split: Split, part_size: int, progress: Progress | None) -> list[str]:
         form: Literal["folder", "numbered"] = "numbered" if split == "numbered" else "folder"
