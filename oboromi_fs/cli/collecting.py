@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from oboromi_fs.cli.alike import grouped
 from oboromi_fs.cli.collecting_views import COLUMNS, Shown, draw_titles, file_rows, narrowed, summary_text, table_rows, title_key
 from oboromi_fs.cli.console import plural, printable
 from oboromi_fs.cli.drawing import columns
-from oboromi_fs.cli.failures import DONE, MISSING_KEY, NO, UsageError
+from oboromi_fs.cli.failures import DAMAGED, DONE, MISSING_KEY, NO, UsageError
 from oboromi_fs.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def library_arguments(parser: argparse.ArgumentParser) -> None:
         "The titles in folders of dumps (NSP, XCI, NSZ, XCZ, loose NCAs, split files): names, versions, updates, add-ons, and what is\n"
         "missing, double, outdated or damaged. Only headers are read, and those of unchanged files not again. Nothing that is wrong with\n"
         "one file stops the others. Exit code 1 if there is nothing to show, with --verify if something failed;\n"
-        "4 if for want of keys no title could be read."
+        "3 if no file could be read, as with a wrong key; 4 if for want of keys no title could be."
     )
     parser.epilog = _EPILOG
     parser.add_argument("folders", metavar="FOLDER", nargs="+", help="folders, searched to the bottom; files")
@@ -112,6 +113,8 @@ def run_library(session: Session, options: argparse.Namespace) -> int:
         if not titles and catalogue.holdings() and not catalogue.titles() and any(holding.missing_keys for holding in catalogue.holdings()):
             _tell_keys(session, catalogue)
             return MISSING_KEY
+        if not titles and _is_all_damaged(catalogue) and _asks_for_files(options, marks):
+            return DAMAGED
         if options.verify or options.verify_all:  # That there is nothing to show of what is wrong is good news then.
             return NO if failed or not checked else DONE
         return DONE if titles or (loose and _asks_for_files(options, marks)) else NO
@@ -263,9 +266,8 @@ def _print(
             console.lines(columns([heading, *rows], right=right) if rows else ())
         else:
             console.lines("\t".join(row) for row in rows)
-        for holding in loose:
-            for issue in holding.issues:
-                console.warn(f"{shown.path(issue.path)}: {shown.text(issue.text)}")
+        for line in grouped((shown.path(issue.path), shown.text(issue.text)) for holding in loose for issue in holding.issues):
+            console.warn(line)
     text = summary_text(titles, holdings)
     if console.quiet:
         return
@@ -273,6 +275,12 @@ def _print(
         console.lines([console.paint(text, "faint")])
     else:
         console.note(text)
+
+
+def _is_all_damaged(catalogue: Catalogue) -> bool:
+    """Whether there are files, and none could be read: they are damaged, or a key is wrong."""
+    holdings = catalogue.holdings()
+    return bool(holdings) and all(any(issue.kind == "damaged" for issue in each.issues) and not each.package.metas for each in holdings)
 
 
 def _tell_keys(session: Session, catalogue: Catalogue) -> None:

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from oboromi_fs.cli.alike import grouped
 from oboromi_fs.cli.console import plural
 from oboromi_fs.cli.failures import DAMAGED, DONE, NO, UsageError
 from oboromi_fs.errors import FormatError, MissingKeyError
@@ -110,11 +111,11 @@ def others_text(others: list[Issue]) -> str:
 def tell(session: Session, title: Title, options: argparse.Namespace) -> None:
     """Warn of what is wrong with a title."""
     own, others = issues_of(title, options)
-    for number, issue in enumerate(own):
-        if number == _MOST_TOLD:
-            session.console.warn(f"{len(own) - number} more of these: `oboromi title info` lists them")
-            break
-        session.console.warn(str(issue))
+    lines = grouped((issue.path, issue.text) for issue in own)
+    for line in lines[:_MOST_TOLD]:
+        session.console.warn(line)
+    if len(lines) > _MOST_TOLD:
+        session.console.warn(f"{len(lines) - _MOST_TOLD} more of these: `oboromi title info` lists them")
     if others:
         session.console.warn(others_text(others))
     damaged = [notice for notice in title.notices if notice.reason in ("damaged", "state", "build")]
