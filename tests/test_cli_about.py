@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.command import DATA, KEYS, NSP, PROGRAM, WRONG_KEYS, oboromi
 
 CONTROL = "bd9d2cdfebfff758229d9426d2ae816d.nca"
@@ -213,7 +215,9 @@ def test_where_nothing_can_be_told() -> None:
 def test_wrong_keys_are_told_in_place() -> None:
     result = oboromi("info", NSP, *WRONG_KEYS)
     assert result.code == 0
-    assert result.text.count("header_key is wrong") == 5
+    assert result.text.count("header_key is wrong") == 1
+    assert result.text.count("problem: the same as of 6621313bdcbe75b4738d806f961f50f6.nca") == 4
+    assert oboromi("info", "-v", NSP, *WRONG_KEYS).text.count("header_key is wrong") == 5
 
 
 def test_damage_is_told_in_place(tmp_path: Path) -> None:
@@ -225,7 +229,25 @@ def test_damage_is_told_in_place(tmp_path: Path) -> None:
     document = oboromi("info", "--json", path, *KEYS).json
     assert document["titles"] == [] or document["titles"][0]["title_id"] == "0100abcdef000000"
     assert "truncated" in by_path(document)[PROGRAM]["problems"][0]
-    assert "problem: " in oboromi("info", path, *KEYS).text
+    assert document["problems"][0] == "is cut short: 1 bytes are missing at the end"
+    assert "├── problem: is cut short: 1 bytes are missing at the end" in oboromi("info", path, *KEYS).lines
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("a.nsp", b"", "is empty: 0 bytes"),
+        ("a.xci", b"<html>\n", "is called like an XCI card, and is none: it is text"),
+        ("a.NCA", bytes(0x100), "is called like an NCA, and is none: it holds nothing but zeros to begin with"),
+        ("a.nsz", b"\xff\xd8\xff\xe0", "is called like an NSZ package, and is none: it begins with bytes ffd8ffe0"),
+    ],
+)
+def test_files_that_are_not_what_they_are_called(tmp_path: Path, name: str, data: bytes, text: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    for verb in (("info",), ("keys", "check")):
+        result = oboromi(*verb, path, *KEYS)
+        assert (result.code, result.out, result.message) == (3, b"", f"{path}: {text}")
 
 
 def test_names_are_escaped() -> None:

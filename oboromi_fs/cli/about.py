@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oboromi_fs.cli.about_files import KINDS, file_lines
+from oboromi_fs.cli.alike import without_place
 from oboromi_fs.cli.console import plural, printable, size_text
 from oboromi_fs.cli.drawing import Branch, draw
 from oboromi_fs.cli.failures import DONE, UsageError
+from oboromi_fs.cli.impostors import refuse_impostor
 from oboromi_fs.jobs.describe import describe, firmware_text, nodes
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def info_arguments(parser: argparse.ArgumentParser) -> None:
         "What a path is: containers, titles and versions, NCAs with their keys and crypto, sections with their hashes and sizes;\n"
         "programs with what they ask for and their modules; metadata and executables, in a container or by themselves.\n"
         "Names of titles are in your language if there is one in it: by --language, or the locale. With -v nothing is shortened.\n"
-        "Keys that are missing are named where they are needed; exit code 4 only if without them nothing can be told."
+        "Keys that are missing are named where they are needed; exit code 4 only if without them nothing can be told.\n"
+        "What is damaged is told in its place; exit code 3 only if nothing else can be told."
     )
     parser.add_argument("path", metavar="PATH")
     parser.add_argument("--language", metavar="NAME", help="language of names: Japanese, ja, pt-BR ... (default: the locale's)")
@@ -68,10 +71,11 @@ def run_info(session: Session, options: argparse.Namespace) -> int:
     """Describe a path."""
     place = session.locate(options.path)
     description = describe(place, _languages(options.language))
+    refuse_impostor(place, description)
     if session.json:
         session.console.json(description)
     else:
-        session.console.lines(draw(_branch(session.console, description)))
+        session.console.lines(draw(_branch(session.console, description, {})))
     names = {
         key["name"] for node in nodes(description) for key in node.get("keys", ()) if key["status"] == "missing" and not key["optional"]
     }
@@ -92,12 +96,22 @@ def _languages(name: str | None) -> tuple[int, ...]:
     return found
 
 
-def _branch(console: Console, node: dict[str, Any], above: str = "") -> Branch:
-    """A description as a branch: its facts, then what is in it. ``above`` is how its path begins."""
+def _branch(console: Console, node: dict[str, Any], told: dict[str, str], above: str = "") -> Branch:
+    """A description as a branch: its facts, then what is in it.
+
+    Args:
+        console: Where.
+        node: The description.
+        told: Problem -> the first path that has it: with a wrong key it is the same for all, and said once. It grows.
+        above: How its path begins.
+    """
     path = node["path"].removeprefix(above)
     lines = [Branch(text) for text in _facts(console, node)]
-    lines += (Branch(console.paint(printable(f"problem: {problem}"), "bad")) for problem in node.get("problems", ()))
-    lines += (_branch(console, child, f"{node['path']}/") for child in node.get("children", ()))
+    for problem in node.get("problems", ()):
+        first = path if console.verbose else told.setdefault(without_place(problem), path)
+        text = problem if first == path else f"the same as of {first}"
+        lines.append(Branch(console.paint(printable(f"problem: {text}"), "bad")))
+    lines += (_branch(console, child, told, f"{node['path']}/") for child in node.get("children", ()))
     return Branch(f"{printable(path)}  {_headline(node)}", lines)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oboromi_fs.cli.console import plural
 from oboromi_fs.cli.drawing import columns
 from oboromi_fs.cli.failures import DAMAGED, DONE, MISSING_KEY, NO, UsageError
+from oboromi_fs.cli.impostors import refuse_impostor
 from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def _check(session: Session, path: str) -> int:
     needs: dict[str, dict[str, Any]] = {}
     archives = others = 0
     problems: list[str] = []
-    for node in (node for description in _descriptions(place) for node in nodes(description)):
+    for number, node in enumerate(node for description in _descriptions(place) for node in nodes(description)):
+        if not number:
+            refuse_impostor(place, node)
         if node["kind"] == "nca":
             archives += 1
             problems += node.get("problems", ()) if "content_type" not in node else ()

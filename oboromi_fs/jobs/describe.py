@@ -123,6 +123,9 @@ class _Describer:
                 "nsp" if fs.kind == "PFS0" and any(name.endswith((".nca", ".ncz", ".tik")) for name in names) else fs.kind.lower()
             )
             node["format"] = fs.kind
+            missing = max((member.offset + member.size for member in fs.members.values()), default=0) - fs.raw.size
+            if missing > 0:
+                node["problems"] = [f"is cut short: {missing} bytes are missing at the end"]
             self._members(node, fs, "", path, prefix, depth)
             self._titles(node, [(fs, "", prefix)])
         elif isinstance(fs, Nca):
