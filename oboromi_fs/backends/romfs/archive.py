@@ -6,12 +6,11 @@ loads the tables whole. Names are bytes; the tree hangs on 32-bit links inside t
 
 from __future__ import annotations
 
-import struct
-import sys
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from oboromi_formats.romfs import NONE, ROMFS_HEADER, ROMFS_HEADER_NCA0, path_hash
 from oboromi_fs._decode import decode, error
+from oboromi_fs.backends.romfs.tables import DIRECTORY, FILE, LONG_NAME, MAX_NAME, Budget, DirectoryRow, FileRow, Table
 from oboromi_fs.base import FileSystemBase, StorageBase
 from oboromi_fs.errors import (
     CorruptError,
@@ -30,96 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RomFs"]
 
-MAX_NAME = 0x300
-"""Longest name taken, in bytes; the official limit for a whole path."""
 MAX_PATH = 0x1000
 """Longest path a walk gives out, in bytes: five times the official limit, and a bound on what a hostile image can make of little."""
-MAX_TABLE = 256 << 20
-"""Largest table that is loaded whole, in bytes: room for some million entries. A sparse file could name one of gigabytes for nothing."""
 _MAX_CHAIN = 64
 """Hash chains of a sound image have a few links; a longer one is served from an index of the directory instead."""
 
-_DIRECTORY = struct.Struct("<6I")  # parent, sibling, first child, first file, next in bucket, name length
-_FILE = struct.Struct("<IIQQII")  # parent, sibling, data offset, size, next in bucket, name length
-_LONG_NAME = "a name of {:#x} bytes runs over the table, or over {:#x}"
-_PEEK = 0x40  # An entry and a name of usual length, in one read.
-
-
-class _Directory(NamedTuple):
-    parent: int
-    sibling: int
-    child: int
-    file: int
-    bucket_next: int
-    name: bytes
-
-
-class _File(NamedTuple):
-    parent: int
-    sibling: int
-    offset: int
-    size: int
-    bucket_next: int
-    name: bytes
-
-
-class _Table:
-    """Entries of one metadata table: read singly at first, from one copy in memory once that is cheaper."""
-
-    __slots__ = ("_fixed", "_loaded", "_read", "storage", "what")
-
-    def __init__(self, storage: Storage, what: str, fixed: struct.Struct) -> None:
-        self.storage = storage
-        self.what = what
-        self._fixed = fixed
-        self._loaded: bytes | None = None
-        self._read = 0
-
-    @property
-    def limit(self) -> int:
-        """The most entries the table can hold."""
-        return self.storage.size // self._fixed.size + 1
-
-    def load(self) -> bytes:
-        if self._loaded is None:
-            if self.storage.size > MAX_TABLE:
-                raise self.corrupt(0, f"a table of {self.storage.size:#x} bytes is more than any image needs", "size")
-            self._loaded = self.storage[:].tobytes()
-        return self._loaded
-
-    def corrupt(self, offset: int, problem: str, field: str) -> CorruptError:
-        return error(
-            CorruptError, problem, what=f"RomFS {self.what} entry", storage=self.storage, offset=min(offset, self.storage.size), field=field
-        )
-
-    def fields(self, offset: int) -> tuple[tuple[int, ...], bytes]:
-        """The fixed fields of the entry at ``offset``, and its name."""
-        fixed = self._fixed.size
-        loaded = self._loaded  # The usual case, and what listing a whole image spends its time on.
-        if loaded is not None and not offset % 4 and offset + fixed <= len(loaded):
-            values = self._fixed.unpack_from(loaded, offset)
-            start, length = offset + fixed, values[-1]
-            if length <= MAX_NAME and start + length <= len(loaded):
-                return values, loaded[start : start + length]
-        if offset % 4 or offset + fixed > self.storage.size:
-            raise self.corrupt(
-                offset, f"link {offset:#x} is outside the table of {self.storage.size:#x} bytes, or not a multiple of 4", "offset"
-            )
-        data: bytes | memoryview
-        if self._loaded is None and self._read > self.storage.size:
-            self.load()
-        if self._loaded is not None:
-            data, base = self._loaded, offset
-        else:
-            data, base = self.storage[offset : offset + _PEEK], 0
-            self._read += _PEEK
-        values = self._fixed.unpack_from(data, base)
-        length = values[-1]
-        if length > MAX_NAME or offset + fixed + length > self.storage.size:
-            raise self.corrupt(offset, _LONG_NAME.format(length, MAX_NAME), "name_length")
-        if base + fixed + length > len(data):
-            data, base = self.storage[offset : offset + fixed + length], 0
-        return values, bytes(data[base + fixed : base + fixed + length])
+_SHARED = "shares its chain of files with other directories"
 
 
 class RomFs(FileSystemBase):
@@ -160,7 +75,7 @@ class RomFs(FileSystemBase):
             )
         self.header = header
         width = header.header_size // 10  # Ten fields of one width.
-        for index, (name, least) in enumerate((("dir_hash", 0), ("dir_table", _DIRECTORY.size), ("file_hash", 0), ("file_table", 0))):
+        for index, (name, least) in enumerate((("dir_hash", 0), ("dir_table", DIRECTORY.size), ("file_hash", 0), ("file_table", 0))):
             offset, length = getattr(header, f"{name}_offset"), getattr(header, f"{name}_size")
             if offset + length > storage.size or length < least or length % 4 or length >= NONE:
                 problem = f"{length:#x} bytes at {offset:#x} do not make a table inside an image of {storage.size:#x}"
@@ -174,22 +89,22 @@ class RomFs(FileSystemBase):
         self._file_hash = storage.window(header.file_hash_offset, header.file_hash_offset + header.file_hash_size)
         dirs = storage.window(header.dir_table_offset, header.dir_table_offset + header.dir_table_size)
         files = storage.window(header.file_table_offset, header.file_table_offset + header.file_table_size)
-        self._dirs = _Table(dirs, "directory", _DIRECTORY)
-        self._files = _Table(files, "file", _FILE)
+        self._dirs = Table(dirs, "directory", DIRECTORY)
+        self._files = Table(files, "file", FILE)
         self._strays = 0
         self._index: dict[int, tuple[dict[bytes, int], dict[bytes, int]]] = {}
 
     # Entries
 
-    def _directory(self, offset: int) -> _Directory:
+    def _directory(self, offset: int) -> DirectoryRow:
         values, name = self._dirs.fields(offset)
         parent, sibling, child, file, bucket_next, _ = values
-        return _Directory(parent, sibling, child, file, bucket_next, name)
+        return DirectoryRow(parent, sibling, child, file, bucket_next, name)
 
-    def _file(self, offset: int) -> _File:
+    def _file(self, offset: int) -> FileRow:
         values, name = self._files.fields(offset)
         parent, sibling, start, size, bucket_next, _ = values
-        return _File(parent, sibling, start, size, bucket_next, name)
+        return FileRow(parent, sibling, start, size, bucket_next, name)
 
     # Lookup
 
@@ -244,7 +159,7 @@ class RomFs(FileSystemBase):
             found = self._index[directory] = (dirs, files)
         return found
 
-    def _subdirectories(self, directory: int) -> Iterator[tuple[int, _Directory]]:
+    def _subdirectories(self, directory: int) -> Iterator[tuple[int, DirectoryRow]]:
         offset = self._directory(directory).child
         for _ in range(self._dirs.limit):
             if offset == NONE:
@@ -260,7 +175,7 @@ class RomFs(FileSystemBase):
         problem = f"is a child of the directory at {directory:#x}, and names that at {parent:#x} as its parent"
         return self._dirs.corrupt(offset, problem, "parent")
 
-    def _files_of(self, directory: int) -> Iterator[tuple[int, _File]]:
+    def _files_of(self, directory: int) -> Iterator[tuple[int, FileRow]]:
         offset = self._directory(directory).file
         fields = self._files.fields
         for _ in range(self._files.limit):
@@ -270,12 +185,12 @@ class RomFs(FileSystemBase):
             if parent != directory:  # Builders have been careless here; but a chain that many directories share is no tree.
                 self._strays += 1
                 if self._strays > self._files.limit:
-                    raise self._dirs.corrupt(directory, "shares its chain of files with other directories", "first_file")
-            yield offset, _new_file(_File, (parent, sibling, start, size, bucket_next, name))
+                    raise self._dirs.corrupt(directory, _SHARED, "first_file")
+            yield offset, _new_file(FileRow, (parent, sibling, start, size, bucket_next, name))
             offset = sibling
         raise self._dirs.corrupt(directory, "its chain of files loops", "first_file")
 
-    def _lookup(self, path: str) -> int | _File:
+    def _lookup(self, path: str) -> int | FileRow:
         """The directory-table offset of a directory, or the entry of a file."""
         if not path:
             return 0
@@ -301,7 +216,7 @@ class RomFs(FileSystemBase):
             raise EntryNotFoundError(path)
         return self._file(offset)
 
-    def _find_hashed(self, parent: int, name: bytes) -> _File | None:
+    def _find_hashed(self, parent: int, name: bytes) -> FileRow | None:
         """A file by the hash table alone: the usual case, tried before anything that must look at a whole directory."""
         offset = self._bucket(self._file_hash, parent, name)
         for _ in range(_MAX_CHAIN):
@@ -320,8 +235,10 @@ class RomFs(FileSystemBase):
 
     def _read_dir(self, path: str) -> list[DirEntry]:
         found = self._lookup(path)
-        if isinstance(found, _File):
+        if isinstance(found, FileRow):
             raise NotADirectoryEntryError(path)
+        if self._dirs.is_loaded and self._files.is_loaded:
+            return self._listed(found)
         entries: dict[str, DirEntry] = {}
         for _, child in self._subdirectories(found):
             name = decode_name(child.name)
@@ -332,13 +249,24 @@ class RomFs(FileSystemBase):
             files.setdefault(name, _new_entry(DirEntry, (name, "file", file.size)))
         return list((entries | files).values())  # Of a directory and a file with one name the file counts, as in _lookup.
 
+    def _listed(self, directory: int) -> list[DirEntry]:
+        """What is in a directory, from tables that are in memory: much sooner than entry by entry."""
+        below, found = self._level(directory, Budget(self._dirs.limit, self._files.limit))
+        if self._strays > self._files.limit:
+            raise self._dirs.corrupt(directory, _SHARED, "first_file")
+        files: dict[str, DirEntry] = {}
+        for name, _, size in found:
+            if name not in files:  # A name twice: the first counts.
+                files[name] = _new_entry(DirEntry, (name, "file", size))
+        return list(({name: DirEntry(name, "directory", 0) for name in below} | files).values())
+
     def _metadata(self, path: str) -> Metadata:
         found = self._lookup(path)
-        return Metadata("file", found.size) if isinstance(found, _File) else Metadata("directory", 0)
+        return Metadata("file", found.size) if isinstance(found, FileRow) else Metadata("directory", 0)
 
     def _storage(self, path: str) -> Storage:
         found = self._lookup(path)
-        if not isinstance(found, _File):
+        if not isinstance(found, FileRow):
             raise IsADirectoryEntryError(path)
         start = self._data_start(path, found.offset, found.size)
         return self.raw.window(start, start + found.size)
@@ -360,10 +288,7 @@ class RomFs(FileSystemBase):
         A directory whose name is empty or holds a ``/`` is yielded and not entered: what is below it would have the path of other things.
         One pass over the tables as 32-bit words. A table can hold only so many entries: meeting more means that chains loop or join.
         """
-        dirs, files = _words(self._dirs.load()), _words(self._files.load())
-        dir_bytes, file_bytes = self._dirs.load(), self._files.load()
-        dirs_left, files_left = self._dirs.limit, self._files.limit
-        dirs_end, files_end = len(dir_bytes) - _DIRECTORY.size, len(file_bytes) - _FILE.size
+        budget = Budget(self._dirs.limit, self._files.limit)
         pending: list[tuple[int, str, str]] = [(top, "", "")]  # Long paths are put together late: a wide directory holds its own once.
         while pending:
             at, path, own = pending.pop()
@@ -371,54 +296,68 @@ class RomFs(FileSystemBase):
             if at != top and (not own or "/" in own):
                 yield path, own, []
                 continue
-            word = at >> 2
-            child, file = dirs[word + 2], dirs[word + 3]
-            below: dict[str, int] = {}
-            while child != NONE:
-                dirs_left -= 1
-                if child & 3 or child > dirs_end or not dirs_left:
-                    raise self._dirs.corrupt(child, "its link is outside the table, or chains of directories loop", "sibling")
-                word = child >> 2
-                if dirs[word] != at or not child:
-                    raise self._stray(child, dirs[word], at)
-                length = dirs[word + 5]
-                start = child + _DIRECTORY.size
-                if length > MAX_NAME or start + length > len(dir_bytes):
-                    raise self._dirs.corrupt(
-                        child, f"a name of {length:#x} bytes runs over the table, or over {MAX_NAME:#x}", "name_length"
-                    )
-                name = str(dir_bytes[start : start + length], "utf-8", "surrogateescape")
-                below.setdefault(name, child)
-                child = dirs[word + 1]
-            found: list[tuple[str, int, int]] = []
-            while file != NONE:
-                files_left -= 1
-                if file & 3 or file > files_end or not files_left:
-                    raise self._files.corrupt(file, "its link is outside the table, or chains of files loop", "sibling")
-                word = file >> 2
-                length = files[word + 7]
-                start = file + 0x20
-                if length > MAX_NAME or start + length > len(file_bytes):
-                    raise self._files.corrupt(
-                        file, f"a name of {length:#x} bytes runs over the table, or over {MAX_NAME:#x}", "name_length"
-                    )
-                name = str(file_bytes[start : start + length], "utf-8", "surrogateescape")
-                found.append((name, files[word + 2] | files[word + 3] << 32, files[word + 4] | files[word + 5] << 32))
-                file = files[word + 1]
-            names = {name for name, _, _ in found}
-            if len(names) < len(found):  # A name twice: the first counts, as in a listing.
-                found = list({name: (name, start, size) for name, start, size in reversed(found)}.values())[::-1]
-            yield path, own, found
+            below, files = self._level(at, budget)
+            names = {name for name, _, _ in files}
+            if len(names) < len(files):  # A name twice: the first counts, as in a listing.
+                files = list({name: (name, start, size) for name, start, size in reversed(files)}.values())[::-1]
+            yield path, own, files
             for name, child in reversed(below.items()):
                 if len(path) + len(name) > MAX_PATH:
                     raise self._dirs.corrupt(child, f"the path is longer than {MAX_PATH} characters", "parent")
                 if name not in names:
                     pending.append((child, path, name))
 
+    def _level(self, at: int, budget: Budget) -> tuple[dict[str, int], list[tuple[str, int, int]]]:
+        """What is in a directory, from the whole tables: name -> offset of its directories, and ``(name, data offset, size)`` of its files.
+
+        Takes what it meets off the budget. Files that name another directory as their parent count in :attr:`_strays`, as in _files_of.
+        """
+        dirs, files = self._dirs.words(), self._files.words()
+        dir_bytes, file_bytes = self._dirs.load(), self._files.load()
+        dirs_end, files_end = len(dir_bytes) - DIRECTORY.size, len(file_bytes) - FILE.size
+        if at & 3 or at > dirs_end:
+            raise self._dirs.corrupt(at, "its link is outside the table", "sibling")
+        word = at >> 2
+        child, file = dirs[word + 2], dirs[word + 3]
+        below: dict[str, int] = {}
+        left = budget.dirs
+        while child != NONE:
+            left -= 1
+            if child & 3 or child > dirs_end or not left:
+                raise self._dirs.corrupt(child, "its link is outside the table, or chains of directories loop", "sibling")
+            word = child >> 2
+            if dirs[word] != at or not child:
+                raise self._stray(child, dirs[word], at)
+            length = dirs[word + 5]
+            start = child + DIRECTORY.size
+            if length > MAX_NAME or start + length > len(dir_bytes):
+                raise self._dirs.corrupt(child, LONG_NAME.format(length, MAX_NAME), "name_length")
+            below.setdefault(str(dir_bytes[start : start + length], "utf-8", "surrogateescape"), child)
+            child = dirs[word + 1]
+        budget.dirs = left
+        found: list[tuple[str, int, int]] = []
+        left, strays = budget.files, 0
+        while file != NONE:
+            left -= 1
+            if file & 3 or file > files_end or not left:
+                raise self._files.corrupt(file, "its link is outside the table, or chains of files loop", "sibling")
+            word = file >> 2
+            length = files[word + 7]
+            start = file + 0x20
+            if length > MAX_NAME or start + length > len(file_bytes):
+                raise self._files.corrupt(file, LONG_NAME.format(length, MAX_NAME), "name_length")
+            strays += files[word] != at
+            name = str(file_bytes[start : start + length], "utf-8", "surrogateescape")
+            found.append((name, files[word + 2] | files[word + 3] << 32, files[word + 4] | files[word + 5] << 32))
+            file = files[word + 1]
+        budget.files = left
+        self._strays += strays
+        return below, found
+
     def _top(self, path: PathType) -> int:
         canonical = normalise(path)
         found = self._lookup(canonical)
-        if isinstance(found, _File):
+        if isinstance(found, FileRow):
             raise NotADirectoryEntryError(canonical)
         return found
 
@@ -451,13 +390,5 @@ class RomFs(FileSystemBase):
 
 # A quarter of the time of calling the class, which a walk over everything feels.
 _new_entry = cast("Callable[[type[DirEntry], tuple[str, str, int]], DirEntry]", tuple.__new__)
-_new_file = cast("Callable[[type[_File], tuple[int, int, int, int, int, bytes]], _File]", tuple.__new__)
+_new_file = cast("Callable[[type[FileRow], tuple[int, int, int, int, int, bytes]], FileRow]", tuple.__new__)
 _new_extent = cast("Callable[[type[Extent], tuple[str, Storage, int, int]], Extent]", tuple.__new__)
-
-
-def _words(table: bytes) -> memoryview | list[int]:
-    """The table as unsigned 32-bit little-endian numbers."""
-    whole = memoryview(table)[: len(table) & ~3]
-    if sys.byteorder == "little":
-        return whole.cast("I")
-    return list(struct.unpack(f"<{len(whole) // 4}I", whole))
