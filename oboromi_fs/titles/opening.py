@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from oboromi_fs.opening import KeysType
+    from oboromi_fs.titles.found import Package
 
 __all__ = ["open_title"]
 
@@ -63,7 +64,8 @@ def open_title(
     opening = opener if opener is not None else Opener(keys)
     unlisted: list[Issue] = []
     places = find_places(given, told=lambda folder, wrong: unlisted.append(Issue.of(wrong, folder, before="cannot be listed: ")))
-    packages = [look_into(place, opening) for place in places]
+    packages, told_of_mods = _without_mods([look_into(place, opening) for place in places])
+    unlisted += told_of_mods
     found = families(meta for package in packages for meta in package.metas if not meta.is_system)
     told = unlisted + [issue for package in packages for issue in package.issues]
     if not found:
@@ -96,6 +98,19 @@ def open_title(
     except BaseException:
         contents.close()
         raise
+
+
+def _without_mods(packages: Sequence[Package]) -> tuple[list[Package], list[Issue]]:
+    """Leave out folders that do not say of which title they are, where something else does; and tell of them: most likely they are mods."""
+
+    def says_nothing(package: Package) -> bool:
+        return package.form == "extracted" and not os.path.lexists(os.path.join(package.path, "exefs", "main.npdm"))
+
+    nameless = [package for package in packages if says_nothing(package)]
+    if not any(package.metas for package in packages if package not in nameless):
+        return list(packages), []
+    text = "looks like a mod: it has no exefs/main.npdm, which says of what title it is; as a mod it is given with --mods (mods=)"
+    return [each for each in packages if each not in nameless], [Issue("mod", each.path, text) for each in nameless]
 
 
 def _listed(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:

@@ -166,6 +166,19 @@ def paths_in(fs: NestedFs, path: str) -> list[str]:
     return [inner for inner, entry in fs.walk(path) if entry.kind == "file"]
 
 
+def test_a_folder_that_says_of_no_title_beside_one_that_does(tmp_path: Path) -> None:
+    """Someone gives a mod as if it were a part of the title: it is named, and is not a title of its own."""
+    forging.put(tmp_path, {"a.nsp": forging.nsp(forging.base_title()), "mod/romfs/x": b"modded", "mod/exefs/main": b""})
+    title = open_title([tmp_path / "a.nsp", tmp_path / "mod"], keys=KEYS)
+    assert title.title_id == ID
+    (issue,) = title.issues
+    assert (issue.kind, issue.path) == ("mod", str(tmp_path / "mod"))
+    assert issue.text.startswith("looks like a mod: it has no exefs/main.npdm")
+    assert files(title, "romfs") == forging.BASE
+    alone = open_title(tmp_path / "mod", keys=KEYS)
+    assert (alone.title_id, alone.read_bytes("romfs/x"), told(alone)) == (0, b"modded", [])
+
+
 def test_extracted_folders(tmp_path: Path) -> None:
     """What extraction left, NCA by NCA or as one tree, with an update beside it that needs the NCA of the base."""
     (tmp_path / "b.nsp").write_bytes(forging.nsp(forging.base_title()))
