@@ -52,7 +52,11 @@ def test_what_is_installed_is_drawn_with_what_is_passed_over() -> None:
         "└── atmosphere",
         f"    └── {ID}: romfs exefs",
         f"        ├── ignored atmosphere/contents/{ID}/RomFS: Atmosphère asks for 'romfs' (a FAT or exFAT card finds it all the same)",
-        f"        └── ignored atmosphere/contents/{ID}/exefs/notes.txt: no loader asks for a module of this name",
+        f"        ├── ignored atmosphere/contents/{ID}/exefs/notes.txt: no loader asks for a module of this name",
+        (
+            f"        └── note atmosphere/contents/{ID}/exefs/main.stub: hides the module main, and no mod brings another:"
+            " nothing provides main, and the game will not start"
+        ),
     ]
     assert oboromi("mods", "user").lines == [ID, "└── yuzu (the strongest first)", "    ├── a: romfs", "    └── b: romfs"]
 

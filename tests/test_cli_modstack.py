@@ -65,7 +65,10 @@ def test_a_folder_that_hides_one_module_and_replaces_another_is_no_layer_given_t
     (folder / "subsdk0").write_bytes(module()[:].tobytes())
     (folder / "main.stub").touch()
     found = oboromi("overlay", "ls", "exefs", "--profile", "atmosphere", "--mods", "sd", "--base", "game")
-    assert (found.lines, found.err) == (["subsdk0"], b"")
+    assert found.lines == ["subsdk0"]
+    assert found.message.endswith(
+        "exefs/main.stub: hides the module main, and no mod brings another: nothing provides main, and the game will not start"
+    )
 
 
 def test_paths_that_are_nearly_right() -> None:

@@ -7,8 +7,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from oboromi_fs.mods.names import MODULES, NPDM
-from oboromi_fs.mods.places import game_layer
+from oboromi_fs.mods.places import Shelf, game_layer
 from oboromi_fs.mods.rules import RULES
+from oboromi_fs.mods.values import Notice
 from oboromi_fs.overlay import UnionFs
 from oboromi_fs.overlay.markers import OPAQUE, PREFIX, is_marker
 from oboromi_fs.paths import join, split
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from oboromi_fs.mods.game import Game, GamePart
     from oboromi_fs.mods.patched import PatchedModule
     from oboromi_fs.mods.patchorder import AppliedPatch
-    from oboromi_fs.mods.places import ModLayer, Shelf
-    from oboromi_fs.mods.values import Mod, Part
-    from oboromi_fs.protocols import Storage
+    from oboromi_fs.mods.places import ModLayer
+    from oboromi_fs.mods.values import Installed, Mod, Part
+    from oboromi_fs.protocols import FileSystem, Storage
 
-__all__ = ["ExefsLayers", "exefs_layers"]
+__all__ = ["ExefsLayers", "exefs_layers", "stubbed_main"]
 
 _AT: GamePart = "exefs"
 _STUB = ".stub"
+_MAIN = "main"
 _STUBBING = ("atmosphere", "ryujinx", "plain")
 """Profiles of tools that read stubs in an exefs folder."""
 _MOST_NAMED = 3
@@ -59,8 +61,17 @@ def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) ->
         game: The title.
         profile: Name of the tool's profile.
     """
+    made = [*game_layer(game, _AT), *_unpatched(shelf, mods, profile)]
+    patched = _patched(shelf, mods, made, profile)
+    if patched:
+        made.append(_patches(shelf, patched))
+    return ExefsLayers(made, {name: module.patches for name, module in patched.items()})
+
+
+def _unpatched(shelf: Shelf, mods: Sequence[Mod], profile: str) -> list[ModLayer]:
+    """The layers above the game's, without the patches."""
     rules = RULES[profile]
-    made = list(game_layer(game, _AT))
+    made: list[ModLayer] = []
     picked = {id(part): _pick(shelf, mod, part, profile) for mod in mods for part in mod.of_kind("exefs")}
     if rules.replacements_above_stubs:
         made += [each for mod in mods for each in _partitions(shelf, mod)]
@@ -74,10 +85,24 @@ def exefs_layers(shelf: Shelf, mods: Sequence[Mod], game: Game, profile: str) ->
             for part in mod.of_kind("exefs"):
                 made += _stubs(shelf, picked[id(part)])
                 made += _replacements(shelf, picked[id(part)])
-    patched = _patched(shelf, mods, made, profile)
-    if patched:
-        made.append(_patches(shelf, patched))
-    return ExefsLayers(made, {name: module.patches for name, module in patched.items()})
+    return made
+
+
+def stubbed_main(root: FileSystem, installed: Installed) -> Notice | None:
+    """Return what is to be said where a stub hides the module main, and no mod brings another: None where that is not so.
+
+    Args:
+        root: What was searched.
+        installed: What was found there.
+    """
+    shelf = Shelf(root)
+    mods = installed.enabled
+    stubs = [(mod, part) for mod in mods for part in mod.of_kind("exefs") if _MAIN in _pick(shelf, mod, part, installed.profile).stubs]
+    if not stubs or UnionFs([each.layer for each in _unpatched(shelf, mods, installed.profile)], forgiving=True).exists(f"{_AT}/{_MAIN}"):
+        return None
+    mod, part = stubs[-1]
+    text = f"hides the module {_MAIN}, and no mod brings another: nothing provides {_MAIN}, and the game will not start"
+    return Notice("lost", join(part.path, _MAIN + _STUB), text, mod.name, ignored=False)
 
 
 def _pick(shelf: Shelf, mod: Mod, part: Part, profile: str) -> _Picked:

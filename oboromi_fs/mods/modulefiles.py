@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oboromi_fs.errors import OboromiFsError
+from oboromi_fs.mods.exefs import stubbed_main
 from oboromi_fs.mods.names import MODULES, NPDM
 from oboromi_fs.mods.places import Shelf, without_path
 from oboromi_fs.paths import join
@@ -43,7 +44,8 @@ def unloadable(root: FileSystem, installed: Installed) -> list[Notice]:
             shelf.archive(mod, part, RomFs)
         for part in mod.of_kind("exefs.nsp"):
             _check_partition(shelf, mod, part, loose)
-    return shelf.notices
+    stubbed = stubbed_main(root, installed)
+    return shelf.notices if stubbed is None else [*shelf.notices, stubbed]
 
 
 def _modules(root: FileSystem, part: Part) -> Iterator[DirEntry]:

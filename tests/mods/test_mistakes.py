@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from oboromi_fs import MemoryFs
+from oboromi_fs import MemoryFs, MemoryStorage
 from oboromi_fs.jobs.modstack import other_title
 from oboromi_fs.mods.modulefiles import unloadable
 from oboromi_fs.mods.patched import unusable_patches
@@ -56,6 +56,26 @@ def test_E16_a_module_that_is_none_is_told(name: str) -> None:
     ]
     good = tree({f"{at}/main": module(), f"{at}/main.npdm": "META", f"{at}/subsdk0.stub": ""})
     assert unloadable(good, installed(name, good)) == []
+
+
+@pytest.mark.parametrize("name", ["atmosphere", "ryujinx", "plain"])
+def test_E15_a_stub_of_main_that_nothing_replaces_is_told(name: str) -> None:
+    at = f"{PLACES[name]}/exefs"
+    root = tree({f"{at}/main.stub": b"", f"{at}/sdk.stub": b""})
+    (notice,) = unloadable(root, installed(name, root))
+    assert (notice.reason, notice.path, notice.ignored) == ("lost", f"{at}/main.stub", False)
+    assert notice.text.endswith("nothing provides main, and the game will not start")
+    replaced = tree({f"{at}/main.stub": b"", f"{at}/main": module()})
+    assert unloadable(replaced, installed(name, replaced)) == []
+
+
+def test_E15_whether_a_stub_of_main_wins_is_the_tool_s_to_say() -> None:
+    """The stronger mod's counts, but in Ryujinx, where a module wins over the stub of any mod."""
+    files = {"a/exefs/main": module(), "b/exefs/main.stub": MemoryStorage(b"")}
+    for name, stub_wins in (("plain", True), ("ryujinx", False)):
+        base = f"mods/contents/{LOWER}/" if name == "ryujinx" else ""
+        root = tree({base + path: data for path, data in files.items()})
+        assert bool(unloadable(root, installed(name, root))) is stub_wins
 
 
 @pytest.mark.parametrize("name", ["atmosphere", "plain"])
