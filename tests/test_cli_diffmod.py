@@ -81,6 +81,12 @@ def test_the_other_verbs(mod: str) -> None:
     assert oboromi("overlay", "cat", "data/level", *layers).out == EDITED
     found = oboromi("overlay", "explain", "--json", "data/level", *layers).json
     assert (found["winner"]["source"]["path"], [each["source"]["path"] for each in found["overridden"]]) == ("mod", ["base"])
+    assert found["patched_from"] == [{"path": "data/level", "layer": "base"}]
+    delta = found["winner"]["resolved_path"]
+    assert delta.startswith("mod/deltas/")
+    assert os.path.isfile(delta)
+    assert oboromi("overlay", "explain", "data/level", *layers).lines[1] == f"├── wins: mod ({delta}, patched from data/level in base)"
+    assert oboromi("overlay", "explain", "new", *layers).lines[1] == "└── only here: mod (mod/files/new)"
     assert oboromi("overlay", "explain", "data/gone", *layers).lines == [
         "data/gone",
         "└── hidden: base (" + str(Path("base/data/gone").resolve()) + "), by a whiteout in mod",

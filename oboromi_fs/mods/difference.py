@@ -305,6 +305,7 @@ class DifferenceFs(MemoryFs):
         self._folder = folder
         self._versions: dict[Version, Storage] = {}
         self._whole: set[str] = set()
+        self._patched = {each.made.path: each for each in found.patched}
         files: dict[str, Storage] = {}
         gone = {path: number for number, path in enumerate(found.deleted)}
         dirs = list(found.directories)
@@ -329,6 +330,16 @@ class DifferenceFs(MemoryFs):
         close = getattr(folder, "close", None)
         if close is not None:
             self._owned.append(folder)
+
+    def origin(self, path: str) -> str:
+        """Return where in the mod the bytes of a file are: the file itself, or the delta that it is made by. Other paths as they are."""
+        if path in self._whole:
+            return join(FILES, path)
+        return self._patched[path].delta if path in self._patched else path
+
+    def made_from(self, path: str) -> tuple[str, ...]:
+        """Return the paths of what a patched file is made from; nothing for others."""
+        return tuple(version.path for version in self._patched[path].sources) if path in self._patched else ()
 
     def _storage(self, path: str) -> Storage:
         # Opened each time, so that there may be more files than can be open at once.

@@ -27,7 +27,7 @@ class Provider(NamedTuple):
     """One layer's version of a file.
 
     ``source_index`` counts layers from the lowest. ``key`` is the path in the union, ``original_path`` the one in the layer as it is
-    spelled there, and ``resolved_path`` where that is: a host path, or ``ARCHIVE::ENTRY``.
+    spelled there, and ``resolved_path`` where that is: a host path, or ``ARCHIVE::ENTRY``; of a file that a mod patches, its delta.
     """
 
     source_index: int
@@ -95,5 +95,8 @@ def provider(index: int, layer: Layer, key: str, inner: str) -> Provider:
         inner: The path in the layer's file system.
     """
     root = layer.host_root
+    origin = getattr(layer.fs, "origin", None)  # Of a file system that makes its files of others.
+    if origin is not None:
+        return Provider(index, source_of(layer), key, inner, join(layer.path, origin(inner)))
     resolved = f"{root.rstrip('/')}/{inner}" if root else f"{layer.path}::{inner}" if layer.kind == "archive" else join(layer.path, inner)
     return Provider(index, source_of(layer), key, inner, resolved)

@@ -11,10 +11,13 @@ from oboromi_fs.cli.overlay.hints import REASONS, missing
 from oboromi_fs.cli.overlay.output import document, format_arguments, table, wants_document
 from oboromi_fs.cli.overlay.stacking import open_overlay, stack_arguments
 from oboromi_fs.errors import EntryNotFoundError, OboromiFsError
+from oboromi_fs.mods.names import listed
+from oboromi_fs.overlay import UnionFs
 from oboromi_fs.paths import Glob, normalise
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from oboromi_fs.cli.overlay.stacking import Overlay
     from oboromi_fs.cli.session import Session
@@ -53,7 +56,9 @@ def run_explain(session: Session, options: argparse.Namespace) -> int:
     kind = overlay.union.metadata(path).kind if found.winner is not None else None
     ruling = overlay.loadout.explain(path) if overlay.loadout is not None else None
     if wants_document(session, options):
-        document(session, options, {**(found if ruling is None else ruling).to_json(), "kind": kind})
+        made = [] if found.winner is None else list(_made_from(overlay, found.winner))
+        more = {"patched_from": [{"path": path, "layer": layer} for path, layer in made]} if made else {}
+        document(session, options, {**(found if ruling is None else ruling).to_json(), "kind": kind, **more})
     elif ruling is not None:
         session.console.lines(draw(_ruled(overlay, ruling, kind)))
     else:
@@ -103,7 +108,18 @@ def _acting(each: Overwritten) -> str:
 
 def _where(overlay: Overlay, provider: Provider) -> str:
     layer = overlay.union.layers[provider.source_index]
-    return f"{printable(layer.name)} ({printable(provider.resolved_path)})"
+    made = [f"{printable(path)} in {printable(name)}" for path, name in _made_from(overlay, provider)]
+    return f"{printable(layer.name)} ({printable(provider.resolved_path)}{f', patched from {listed(made)}' if made else ''})"
+
+
+def _made_from(overlay: Overlay, provider: Provider) -> Iterator[tuple[str, str]]:
+    """Path and layer of each file that a mod makes this one of by a delta."""
+    layer = overlay.union.layers[provider.source_index]
+    made_from = getattr(layer.fs, "made_from", None)
+    below = getattr(layer.fs, "below", None)
+    for path in made_from(provider.original_path) if made_from is not None else ():
+        winner = below.explain(path).winner if isinstance(below, UnionFs) else None
+        yield path, below.layers[winner.source_index].name if isinstance(below, UnionFs) and winner is not None else "the layers below"
 
 
 # semantic
