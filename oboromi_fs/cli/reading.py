@@ -87,7 +87,10 @@ def cat_arguments(parser: argparse.ArgumentParser) -> None:
         "--range", metavar="A:B", help="from byte A up to byte B, decimal or 0x..., either may be left out; negative from the end"
     )
     parser.add_argument(
-        "--as", dest="form", choices=("toml", "json"), help="metadata as text: control.nacp, *.cnmt, main.npdm, *.tik, *.cert (back with pack)"
+        "--as",
+        dest="form",
+        choices=("toml", "json"),
+        help="metadata as text: control.nacp, *.cnmt, main.npdm, *.tik, *.cert (back with pack)",
     )
 
 
