@@ -9,7 +9,7 @@ import pytest
 
 from oboromi_formats.cnmt import MetaType
 from oboromi_fs._forge import nacp
-from oboromi_fs.cli.collecting_views import narrowed
+from oboromi_fs.cli.collecting_views import narrowed, narrowed_at
 from tests.building import VALUES
 from tests.command import DATA, KEYS, Result, oboromi, process, process_environment
 from tests.titles import forging
@@ -107,7 +107,12 @@ def test_columns_sorting_and_filters(library: Any) -> None:
     assert library("--columns", "id", "--without", "base").lines == ["0100feedfbce0000"]
     assert library("--columns", "id", "--type", "addon").lines == ["0100feedface0000"]
     assert library("--columns", "id", "--only", "no-base,key").lines == ["0100feedfbce0000"]
-    assert library("--columns", "path", "--name", "moon").lines[0].count("/moon/") == 5
+    for words in (("--type", "dlc"), ("--type", "DLC"), ("--type", "Add-on")):
+        assert library("--columns", "id", *words).lines == library("--columns", "id", "--type", "addon").lines
+    rows = library("--columns", "id,path", "--name", "moon").lines
+    assert [row.count("/moon/") for row in rows] == [1] * 5
+    assert {row.split("\t")[0] for row in rows} == {"0100feedface0000"}
+    assert library("--columns", "path", "--name", "moon", terminal=True).lines[1].count("/moon/") == 5
     nothing = library("--columns", "id", "--name", "sun")
     assert (nothing.code, nothing.out) == (1, b"")
 
@@ -253,6 +258,15 @@ def test_a_table_is_as_wide_as_the_terminal(library: Any, monkeypatch: pytest.Mo
     assert narrowed(rows, ["name", "id"], 26) == [["NAME", "ID"], ["A name of some thir…", "\x1b[31m0123\x1b[0m"]]
     assert narrowed(rows, ["name", "id"], 10)[1][0] == "A name of some …"
     assert narrowed(rows, ["name", "id"], 0) == narrowed(rows, ["name", "id"], 36) == rows
+
+
+def test_lines_of_files_are_as_wide_as_the_terminal(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "10")
+    assert "Hazy Moon [0100…" in library("--files", "--name", "moon", terminal=True).text
+    assert "…" not in library("--files", "--name", "moon").text
+    rows = [["1", "a.nsp", "x" * 40, "-"]]
+    assert narrowed_at(rows, 2, 33) == [["1", "a.nsp", "x" * 19 + "…", "-"]]
+    assert narrowed_at([], 2, 33) == []
 
 
 def test_the_catalogue(library: Any, dumps: Path, cache: Path, tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ def test_text_of_what_has_none() -> None:
     assert oboromi("cat", "--as", "toml", "--range", "0:1", NSP).code == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("@meta", "data/Application_0100abcdef000000.cnmt"),
+        ("@control", "romfs/control.nacp"),
+        ("@program", "exefs/main.npdm"),
+    ],
+)
+def test_the_metadata_in_an_nca_is_named(name: str, inside: str) -> None:
+    found = oboromi("cat", "--as", "toml", f"{NSP}/{name}", *KEYS)
+    assert (found.code, found.message) == (3, f"{NSP}/{name}: is an NCA; what has a text form is in it: {NSP}/{name}/{inside}")
+    assert "is none of control.nacp" in oboromi("cat", "--as", "toml", NSP, *KEYS).message
+
+
 def test_metadata_text_in_one_document() -> None:
     """With --json, metadata is JSON whatever form was asked for."""
     path = f"{NSP}/@control/romfs/control.nacp"

@@ -6,7 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 from oboromi_fs.cli.alike import grouped
-from oboromi_fs.cli.collecting_views import COLUMNS, Shown, draw_titles, file_rows, narrowed, summary_text, table_rows, title_key
+from oboromi_fs.cli.collecting_views import (
+    COLUMNS,
+    HELD,
+    Shown,
+    draw_titles,
+    file_rows,
+    narrowed,
+    narrowed_at,
+    summary_text,
+    table_rows,
+    title_key,
+)
 from oboromi_fs.cli.console import plural, printable
 from oboromi_fs.cli.drawing import columns
 from oboromi_fs.cli.failures import DAMAGED, DONE, MISSING_KEY, NO, UsageError
@@ -31,6 +42,8 @@ _ASKED = {
     "damaged": (("damaged", "failed", "record", "ticket"), "cut short, damaged, failed to verify, or contradicting itself"),
 }
 """Options that ask for what is wrong, the marks they stand for, and what they say."""
+_KIND_NAMES = {"dlc": "addon", "add-on": "addon", "application": "base", "patch": "update"}
+"""Other names that people have for kinds."""
 _EPILOG = """\
 examples:
   oboromi library /nas/switch                     what there is: names, versions, add-ons, sizes
@@ -42,7 +55,7 @@ examples:
 
 The catalogue is a cache: $XDG_CACHE_HOME/oboromi/library.sqlite, or where the platform has its caches. Files are looked into once, and
 again when size, time or inode change, or when other keys are there. On a terminal the table has a heading; elsewhere its columns are
-separated by tabs, and sizes are bytes."""
+separated by tabs, sizes are bytes, and with the column path there is a row for each file."""
 
 
 def library_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +73,7 @@ def library_arguments(parser: argparse.ArgumentParser) -> None:
         "--name", action="append", default=[], metavar="TEXT", help="whose name or publisher, in any language, has it; or a pattern with *"
     )
     group("--id", action="append", default=[], metavar="ID", help="that have this id, or one that begins so")
-    group("--type", action="append", default=[], metavar="TYPE", help="that have a base, update or addon; system, other")
+    group("--type", action="append", default=[], metavar="TYPE", help="that have a base, update or addon (dlc); system, other")
     group("--without", action="append", default=[], metavar="TYPE", help="that have none")
     for name, (_, text) in _ASKED.items():
         group(f"--{name}", action="store_true", help=text)
@@ -89,6 +102,8 @@ def run_library(session: Session, options: argparse.Namespace) -> int:
     """List, and perhaps verify, a collection."""
     from oboromi_fs.library import Catalogue
 
+    options.type = [_KIND_NAMES.get(word.lower(), word.lower()) for word in options.type]
+    options.without = [_KIND_NAMES.get(word.lower(), word.lower()) for word in options.without]
     _check(options)
     shown = Shown(session.console, options.folders, _languages(options.language))
     chosen = _chosen_columns(options)
@@ -255,6 +270,8 @@ def _print(
     loose = [holding for holding in holdings if not holding.package.metas]
     if options.files:
         rows = file_rows(holdings, titles, shown)
+        if console.on_terminal:
+            rows = narrowed_at(rows, HELD, console.width)
         console.lines(columns(rows, right=(0,)) if console.on_terminal else ("\t".join(row) for row in rows))
     elif options.long or (marks and not options.columns):
         console.lines(draw_titles(titles, loose, shown, marks))

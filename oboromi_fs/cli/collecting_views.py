@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from oboromi_fs.cli.console import Console
     from oboromi_fs.library import Holding, Item, LibraryTitle
 
-__all__ = ["COLUMNS", "USUAL", "Shown", "draw_titles", "file_rows", "narrowed", "summary", "summary_text", "table_rows", "title_key"]
+__all__ = ["COLUMNS", "HELD", "USUAL", "Shown", "draw_titles", "file_rows", "narrowed", "narrowed_at"]
+__all__ += ["summary", "summary_text", "table_rows", "title_key"]
 
 USUAL = ("name", "id", "version", "update", "addons", "size", "state")
 _NUMBERS = ("update", "addons", "size", "files")
@@ -111,7 +112,7 @@ _CELLS: dict[str, Callable[[LibraryTitle, Shown], str]] = {
     "publisher": lambda title, shown: printable(title.publisher(shown.languages)) or "-",
     "files": lambda title, _: str(len(title.paths)),
     "changed": lambda title, _: _day(title.changed_ns // 10**9) if title.changed_ns >= 0 else "-",
-    "path": lambda title, shown: " ".join(map(shown.path, title.paths)),
+    "path": lambda title, shown: ", ".join(map(shown.path, title.paths)),
     "state": lambda title, shown: shown.marks(title.marks),
 }
 COLUMNS = tuple(_CELLS)
@@ -130,16 +131,32 @@ def _day(seconds: int) -> str:
 
 
 def table_rows(titles: Sequence[LibraryTitle], chosen: Sequence[str], shown: Shown) -> tuple[list[str], list[list[str]], list[int]]:
-    """Return heading, rows, and which columns are numbers."""
-    rows = [[_CELLS[column](title, shown) for column in chosen] for title in titles]
+    """Return heading, rows, and which columns are numbers.
+
+    Where programs read them, a title has a row for each of its files if their paths are asked for: no text between two paths is in none.
+    """
+    rows: list[list[str]] = []
+    for title in titles:
+        row = [_CELLS[column](title, shown) for column in chosen]
+        if "path" in chosen and not shown.console.on_terminal:
+            named = map(shown.path, title.paths)
+            rows += [[path if column == "path" else cell for column, cell in zip(chosen, row, strict=True)] for path in named]
+        else:
+            rows.append(row)
     return [column.upper() for column in chosen], rows, [at for at, column in enumerate(chosen) if column in _NUMBERS]
 
 
 def narrowed(rows: Sequence[Sequence[str]], chosen: Sequence[str], room: int) -> list[list[str]]:
     """Return rows with names as short as it takes to fit a terminal of so many columns, but no shorter than can be read."""
-    if "name" not in chosen or not room:
+    if "name" not in chosen:
         return [list(row) for row in rows]
-    at = chosen.index("name")
+    return narrowed_at(rows, chosen.index("name"), room)
+
+
+def narrowed_at(rows: Sequence[Sequence[str]], at: int, room: int) -> list[list[str]]:
+    """Return rows with one column as short as it takes to fit a terminal of so many columns, but no shorter than can be read."""
+    if not room or not rows:
+        return [list(row) for row in rows]
     widths = [max(width(_COLOUR.sub("", cell)) for cell in column) for column in zip(*rows, strict=True)]
     most = max(_SHORTEST_NAME, widths[at] - (sum(widths) + 2 * (len(widths) - 1) - room))
     return [[fitted(cell, most) if number == at else cell for number, cell in enumerate(row)] for row in rows]
@@ -171,6 +188,9 @@ def title_key(column: str, shown: Shown) -> Callable[[LibraryTitle], Any]:
 
 
 # A line for each file
+
+HELD = 2
+"""The column of :func:`file_rows` that says what a file holds."""
 
 
 def file_rows(holdings: Sequence[Holding], titles: Sequence[LibraryTitle], shown: Shown) -> list[list[str]]:

@@ -9,9 +9,10 @@ import re
 from typing import TYPE_CHECKING
 
 from oboromi_fs.cli.failures import DONE, UsageError
-from oboromi_fs.errors import MappingError
+from oboromi_fs.errors import MappingError, NotThisFormatError, OboromiFsError
 from oboromi_fs.file import File
 from oboromi_fs.jobs.windows import seen_through
+from oboromi_fs.paths import join
 
 if TYPE_CHECKING:
     import argparse
@@ -128,14 +129,36 @@ def _write_document(console: Console, path: str, storage: Storage, start: int, s
 
 def _write_text(session: Session, options: argparse.Namespace, place: Location) -> int:
     """Write metadata as text to stdout."""
-    from oboromi_fs.jobs.programs import read_metadata
+    from oboromi_fs.jobs.programs import NO_TEXT, read_metadata
     from oboromi_fs.metadata import dumps_json, dumps_toml
 
     if options.range is not None:
         raise UsageError("--range is of bytes, and --as makes text")
-    value = read_metadata(session.storage(place), place.display)
+    try:
+        value = read_metadata(session.storage(place), place.display)
+    except NotThisFormatError as wrong:
+        inside = _metadata_in(place) if wrong.problem == NO_TEXT else ""
+        if inside:
+            raise NotThisFormatError(f"is an NCA; what has a text form is in it: {inside}", source=place.display) from None
+        raise
     session.console.write(dumps_toml(value) if options.form == "toml" and not session.json else dumps_json(value))
     return DONE
+
+
+def _metadata_in(place: Location) -> str:
+    """The path of the first metadata file in a section of an NCA; ``""`` where there is none to be seen."""
+    from oboromi_fs.backends.nca import Nca
+    from oboromi_fs.jobs.describe_metadata import reader_of
+
+    try:
+        nca = place.fs.enter(place.path)
+        for section in nca.sections.values() if isinstance(nca, Nca) else ():
+            for entry in place.fs.read_dir(join(place.path, section.name)):
+                if entry.kind == "file" and reader_of(entry.name) is not None:
+                    return f"{place.display.rstrip('/')}/{section.name}/{entry.name}"
+    except (OboromiFsError, OSError):  # Whoever looks into it is told.
+        return ""
+    return ""
 
 
 def _range(text: str) -> slice:

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from oboromi_fs.opening import Location
     from oboromi_fs.protocols import FileSystem, Storage
 
-__all__ = ["METADATA", "kip_of", "metadata_of", "nro_of", "nso_of", "read_metadata"]
+__all__ = ["METADATA", "NO_TEXT", "kip_of", "metadata_of", "nro_of", "nso_of", "read_metadata"]
 
 METADATA = {"cert": "certificates", "cnmt": "CNMT", "nacp": "NACP", "npdm": "NPDM", "ticket": "ticket", "tik": "ticket"}
 """Kinds of metadata -> their formats."""
 
+NO_TEXT = "is none of control.nacp, *.cnmt, main.npdm, *.tik and *.cert, which have a text form"
 _MOST_TEXT = 1 << 26
 _BINARY = "TOML or JSON is needed, which `oboromi cat --as toml` makes of what is built already"
 _SEGMENTS = ("text", "ro", "data")
@@ -119,9 +120,7 @@ def read_metadata(storage: Storage, name: str) -> Metadata:
     if found is not None:
         value: Metadata = found[1].read(storage)
         return value
-    raise NotThisFormatError(
-        "is none of control.nacp, *.cnmt, main.npdm, *.tik and *.cert, which have a text form", what="file", source=name
-    )
+    raise NotThisFormatError(NO_TEXT, what="file", source=name)
 
 
 # Executables
