@@ -88,14 +88,14 @@ class VcdiffStorage(StorageBase):
         while offset < delta.size:
             window = self._head(offset)
             if size is not None and self._size + window.size > size:
-                raise self._wrong(offset, f"the windows make more than {size} bytes", "target window size")
+                raise self.damaged(offset, f"the windows make more than {size} bytes", "target window size")
             if window.size:
                 self._offsets.append(offset)
                 self._starts.append(self._size)
                 self._size += window.size
             offset = window.end
         if size is not None and self._size != size:
-            raise self._wrong(delta.size, f"the windows make {self._size} bytes, and not {size}", "window")
+            raise self.damaged(delta.size, f"the windows make {self._size} bytes, and not {size}", "window")
 
     @property
     def sources(self) -> tuple[Storage, ...]:
@@ -107,7 +107,8 @@ class VcdiffStorage(StorageBase):
         at = self._offsets[max(bisect_right(self._starts, offset) - 1, 0)] if self._offsets else 0
         return self.delta.place(at)._replace(stored="patched")
 
-    def _wrong(self, offset: int, problem: str, field: str) -> CorruptError:
+    def damaged(self, offset: int, problem: str, field: str) -> CorruptError:
+        """Return the error for a delta that is wrong at an offset."""
         place = self.delta.place(min(offset, self.delta.size))
         return CorruptError(problem, what=_WHAT, source=str(getattr(place.storage, "name", "")), offset=place.offset, field=field)
 
@@ -120,7 +121,7 @@ class VcdiffStorage(StorageBase):
         if head[:3] != MAGIC[:3]:
             raise NotThisFormatError("does not begin with D6 C3 C4", what=_WHAT)
         if len(head) < 5:
-            raise self._wrong(len(head), "ends in its header", "header")
+            raise self.damaged(len(head), "ends in its header", "header")
         if head[3]:
             raise self._unsupported(3, f"is version {head[3]:#x}; version 0 is read", "version")
         indicator = head[4]
@@ -128,12 +129,12 @@ class VcdiffStorage(StorageBase):
             what = "secondary compression" if indicator & 1 else "a code table of its own"
             raise self._unsupported(4, f"uses {what}, which is not read: make it anew without", "Hdr_Indicator")
         if indicator & ~7:
-            raise self._wrong(4, f"has unknown bits: {indicator:#x}", "Hdr_Indicator")
+            raise self.damaged(4, f"has unknown bits: {indicator:#x}", "Hdr_Indicator")
         if not indicator & 4:
             return 5
         count, offset = _Numbers(self, head, 0).integer(5, "application header")
         if count > self.delta.size - offset:
-            raise self._wrong(5, f"{count} bytes, and the delta ends after {self.delta.size - offset}", "application header")
+            raise self.damaged(5, f"{count} bytes, and the delta ends after {self.delta.size - offset}", "application header")
         return offset + count
 
     def _head(self, offset: int) -> _Window:
@@ -145,18 +146,18 @@ class VcdiffStorage(StorageBase):
         if indicator & _TARGET:
             raise self._unsupported(start, "a window is made from earlier ones, which is not read", "Win_Indicator")
         if indicator & ~(_SOURCE | _ADLER32):
-            raise self._wrong(start, f"has unknown bits: {indicator:#x}", "Win_Indicator")
+            raise self.damaged(start, f"has unknown bits: {indicator:#x}", "Win_Indicator")
         segment = segment_size = 0
         if indicator & _SOURCE:
             segment_size, offset = numbers.integer(offset, "source segment size")
             segment, offset = numbers.integer(offset, "source segment position")
             if segment + segment_size > self.source.size:
                 problem = f"{segment_size:#x} bytes at {segment:#x} of the source are needed, which has {self.source.size:#x}"
-                raise self._wrong(start, problem, "source segment")
+                raise self.damaged(start, problem, "source segment")
         length, offset = numbers.integer(offset, "length of the delta")
         end = offset + length
         if end > delta_size:
-            raise self._wrong(start, f"{length:#x} bytes, and {delta_size - offset:#x} are left", "length of the delta")
+            raise self.damaged(start, f"{length:#x} bytes, and {delta_size - offset:#x} are left", "length of the delta")
         size, offset = numbers.integer(offset, "target window size")
         if size > _MOST_WINDOW or length > 2 * _MOST_WINDOW:
             raise self._unsupported(
@@ -174,7 +175,7 @@ class VcdiffStorage(StorageBase):
             checksum = int.from_bytes(bytes(numbers.byte(offset + number, "checksum") for number in range(4)), "big")
             offset += 4
         if offset + sum(lengths) != end:
-            raise self._wrong(start, f"sections of {sum(lengths):#x} bytes in {end - offset:#x}", "length of the delta")
+            raise self.damaged(start, f"sections of {sum(lengths):#x} bytes in {end - offset:#x}", "length of the delta")
         return _Window(start, size, segment, segment_size, checksum, offset, *lengths)
 
     def _readinto(self, offset: int, target: memoryview) -> None:
@@ -214,7 +215,7 @@ class _Numbers:
         """The byte at an offset of the delta."""
         at = offset - self._base
         if at >= len(self._data):
-            raise self._storage._wrong(offset, "ends in the middle", field)  # noqa: SLF001
+            raise self._storage.damaged(offset, "ends in the middle", field)
         return self._data[at]
 
     def integer(self, offset: int, field: str) -> tuple[int, int]:
@@ -227,7 +228,7 @@ class _Numbers:
                 if value >= 1 << 63:
                     break
                 return value, offset + count + 1
-        raise self._storage._wrong(offset, "is a number of more than 63 bits", field)  # noqa: SLF001
+        raise self._storage.damaged(offset, "is a number of more than 63 bits", field)
 
 
 class _Decoder:
@@ -264,7 +265,7 @@ class _Decoder:
                     size, self._at = self._instructions.integer(self._at, "size")  # noqa: PLW2901
                 if size > self._window.size - self._done:
                     problem = f"{size:#x} bytes are made, and the window has room for {self._window.size - self._done:#x}"
-                    raise self._storage._wrong(start, problem, "size")  # noqa: SLF001
+                    raise self._storage.damaged(start, problem, "size")
                 if kind == COPY:
                     self._copy(size, mode)
                 else:
@@ -280,14 +281,14 @@ class _Decoder:
         )
         for field, count in left:
             if count:
-                raise self._storage._wrong(window.offset, f"{count:#x} bytes are left when all instructions are done", field)  # noqa: SLF001
+                raise self._storage.damaged(window.offset, f"{count:#x} bytes are left when all instructions are done", field)
         if window.checksum >= 0:
             from zlib import adler32
 
             found = adler32(self._out)
             if found != window.checksum:
                 problem = f"what comes out has {found:#010x}, and not {window.checksum:#010x}: the source is another, or damaged"
-                raise self._storage._wrong(window.offset, problem, "checksum")  # noqa: SLF001
+                raise self._storage.damaged(window.offset, problem, "checksum")
         self._view.release()
         return bytes(self._out)
 
@@ -296,7 +297,7 @@ class _Decoder:
         count = size if kind == ADD else 1
         if self._taken + count > len(self._data):
             offset = self._window.data + self._taken
-            raise self._storage._wrong(offset, f"{count:#x} bytes are needed, {len(self._data) - self._taken:#x} are left", "data")  # noqa: SLF001
+            raise self._storage.damaged(offset, f"{count:#x} bytes are needed, {len(self._data) - self._taken:#x} are left", "data")
         part = self._data[self._taken : self._taken + count]
         self._taken += count
         self._view[self._done : self._done + size] = part if kind != RUN else part.tobytes() * size
@@ -308,12 +309,12 @@ class _Decoder:
         address = self._address(mode, here)
         if not 0 <= address < here:
             problem = f"{address:#x} is not before {here:#x}, where the copy goes"
-            raise self._storage._wrong(self._place, problem, "address")  # noqa: SLF001
+            raise self._storage.damaged(self._place, problem, "address")
         if address < window.segment_size:
             count = min(size, window.segment_size - address)
             got = self._storage.source.readinto_at(window.segment + address, self._view[self._done : self._done + count])
             if got != count:
-                raise self._storage._wrong(window.offset, f"the source ends {count - got} bytes too soon", "source segment")  # noqa: SLF001
+                raise self._storage.damaged(window.offset, f"the source ends {count - got} bytes too soon", "source segment")
             self._done += count
             size -= count
             address += count

@@ -57,7 +57,7 @@ def whole_nca(place: Location) -> Nca | None:
 
 
 def _plan(kind: str, parts: list[Part], compose: Compose, options: PackOptions, warnings: list[str]) -> PackPlan:
-    return PackPlan(kind, image_of(parts, compose).size, parts, warnings=warnings, _compose=compose, _workers=options.workers)
+    return PackPlan(kind, image_of(parts, compose).size, parts, warnings=warnings, compose=compose, workers=options.workers)
 
 
 def plan_ncz(place: Location, options: PackOptions) -> PackPlan:
@@ -131,14 +131,14 @@ def _of_folder(kind: str, place: Location, options: PackOptions) -> PackPlan:
     plan = plan_pack("nsp" if kind == "nsz" else "xci", place, options)
     plan.kind = kind
     if any(part.builder is not None for part in plan.parts):
-        plan._in_two_steps = partial(_build_and_compress, kind, place, plan, options)  # noqa: SLF001
+        plan.in_two_steps = partial(_build_and_compress, kind, place, plan, options)
         return plan
     warnings = compress(plan.parts, place.fs, _ncz(options), folder="" if kind == "nsz" else _COMPRESSED_PARTITION)
     plan.warnings += _texts(place, warnings)
     if options.content.check:
         tell_misnamed(plan.parts)
-    if plan._compose is not None:  # noqa: SLF001  # What was compressed already is smaller than what it was planned as.
-        plan.size = image_of(plan.parts, plan._compose).size  # noqa: SLF001
+    if plan.compose is not None:  # What was compressed already is smaller than what it was planned as.
+        plan.size = image_of(plan.parts, plan.compose).size
     return plan
 
 
@@ -146,7 +146,7 @@ def _build_and_compress(kind: str, place: Location, plan: PackPlan, options: Pac
     """Build the package aside, then compress that."""
     from tempfile import TemporaryDirectory
 
-    compose = plan._compose  # noqa: SLF001
+    compose = plan.compose
     assert compose is not None  # noqa: S101  # For the type checker.
     with TemporaryDirectory(prefix=".oboromi-", suffix=".part", dir=os.path.dirname(os.path.abspath(path))) as folder:
         whole = os.path.join(folder, "whole")
@@ -154,7 +154,7 @@ def _build_and_compress(kind: str, place: Location, plan: PackPlan, options: Pac
         built = locate(whole, opener=place.fs.opener)
         with closing(built.fs):
             second = (plan_nsz if kind == "nsz" else plan_xcz)(built, options)
-            again = second._compose  # noqa: SLF001
+            again = second.compose
             assert again is not None  # noqa: S101  # So.
             return assemble_compressed(path, second.parts, again, progress=_half(progress, 1))
 

@@ -75,7 +75,7 @@ def plan_pack(kind: str, place: Location, options: PackOptions | None = None, li
     others = [other for other in (like, options.icon, options.nacp, options.romfs) if other is not None]
     with naming(place, *others):
         plan = _plan(kind, place, options, Original(like.fs, like.path, like) if like is not None else None)
-    plan._places = (place, *others)  # noqa: SLF001
+    plan.places = (place, *others)
     for each in (place, *others):
         plan.warnings += _problems(each) + _left_out(each)
     return plan
@@ -91,14 +91,14 @@ def _plan(kind: str, place: Location, options: PackOptions, original: Original |
         value = metadata_of(storage, Named(place.display), kind)
         data = value.to_bytes()
         odd = [f"{place.display}: {text}" for text in odd_metadata(value)]
-        return PackPlan(kind, len(data), warnings=odd, _image=MemoryStorage(data, place.display))
+        return PackPlan(kind, len(data), warnings=odd, image=MemoryStorage(data, place.display))
     warnings: list[str] = []
     if kind == "nro":
         image = nro_of(place, original, icon=options.icon, nacp=options.nacp, romfs=options.romfs, check=options.content.check)
     else:
         image = {"kip": kip_of, "nso": nso_of}[kind](place, original.image if original else None, compress=options.compress)
         warnings += [f"{full_name(place, path)} is no part of a {kind.upper()}, and is left out" for path in other_files(place)]
-    return PackPlan(kind, image.size, warnings=warnings, _image=image)
+    return PackPlan(kind, image.size, warnings=warnings, image=image)
 
 
 _MOST_NAMED = 5
@@ -170,7 +170,7 @@ def _plan_romfs(place: Location, options: PackOptions, original: Original | None
     _is_container(original, "RomFS", RomFs)
     fs, path = _tree(place)
     image = RomFsImage(fs, path, like=options.romfs_style) if original is None else rebuilt(fs, path, original)
-    return PackPlan("romfs", image.size, files=image.file_count if isinstance(image, RomFsImage) else _count(fs, path), _image=image)
+    return PackPlan("romfs", image.size, files=image.file_count if isinstance(image, RomFsImage) else _count(fs, path), image=image)
 
 
 def _plan_partition(place: Location, options: PackOptions, original: Original | None, *, hashed: bool) -> PackPlan:
@@ -184,7 +184,7 @@ def _plan_partition(place: Location, options: PackOptions, original: Original | 
         image = (
             build_hfs0(files, alignment=options.alignment, hashed=options.hashed) if hashed else build_pfs0(files, padding=options.padding)
         )
-    return PackPlan(kind, image.size, files=len(fs.read_dir(path)), _image=image)
+    return PackPlan(kind, image.size, files=len(fs.read_dir(path)), image=image)
 
 
 def _count(fs: FileSystem, path: str) -> int:
@@ -202,20 +202,20 @@ def _plan_nca(place: Location, options: PackOptions, original: Original | None) 
         part = Part(place.path, os.path.basename(place.display), "restored", "NCA", storage=whole.raw)
         if options.content.check:
             must_be_named_right([part])
-        return PackPlan("nca", part.size, [part], _image=part.storage, _kept=whole)
+        return PackPlan("nca", part.size, [part], image=part.storage, kept=whole)
     if place.kind == "file" and not isinstance(place.fs.enter(place.path), Nca):
         raise NotADirectoryEntryError(Named(place.display), "neither the folder of an NCA nor an NCA")
     fs, path, keys = place.fs, place.path, place.fs.keys
     part = Part(path, os.path.basename(place.display), "built", "NCA")
     if original is not None and same_tree(fs, path, original):
         part.storage, part.how = original.image, "kept"
-        return PackPlan("nca", part.size, [part], _image=part.storage, _kept=kept)
+        return PackPlan("nca", part.size, [part], image=part.storage, kept=kept)
     if original is not None:
         part.builder = original_builder(fs, path, original, check=options.content.check)
     else:
         part.builder, part.kind = nca_builder(fs, path, options.content, keys)
     warnings = [f"{full_name(place, where)}: {text}" for where, text in odd_nca(fs, path, original)]
-    return PackPlan("nca", part.size, [part], warnings=warnings, _builder=part.builder, _workers=options.workers)
+    return PackPlan("nca", part.size, [part], warnings=warnings, builder=part.builder, workers=options.workers)
 
 
 # Packages and cards
@@ -265,7 +265,7 @@ def _plan_xci(place: Location, options: PackOptions, original: Original | None) 
 
 def _package(kind: str, plan: TitlePlan, place: Location, compose: Compose, options: PackOptions) -> PackPlan:
     warnings = [f"{full_name(place, path)}: {text}" for path, text in plan.warnings]
-    return PackPlan(kind, image_of(plan.parts, compose).size, plan.parts, warnings=warnings, _compose=compose, _workers=options.workers)
+    return PackPlan(kind, image_of(plan.parts, compose).size, plan.parts, warnings=warnings, compose=compose, workers=options.workers)
 
 
 _TREES: dict[str, Callable[[Location, PackOptions, Original | None], PackPlan]] = {

@@ -74,6 +74,13 @@ class PackPlan:
         parts: Members of a package or card in their order; the NCA itself for one; none for what has no such members.
         files: How many files go into a RomFS, PFS0 or HFS0; 0 for others.
         warnings: What may not be meant; :meth:`write` adds what shows only when all is read.
+        image: All of it, where nothing is built.
+        compose: Makes the archive of its members, where there are several.
+        builder: Builds the NCA, where it is one.
+        kept: The NCA, where it is one and stays as it is.
+        workers: Threads at most; as many as there are processors where it is None.
+        places: What is read, as the user wrote it: for errors and warnings.
+        in_two_steps: Writes it and returns its size, where one pass does not do.
     """
 
     kind: str
@@ -81,13 +88,13 @@ class PackPlan:
     parts: list[Part] = field(default_factory=list)
     files: int = 0
     warnings: list[str] = field(default_factory=list)
-    _image: Storage | None = None
-    _compose: Compose | None = None
-    _builder: NcaBuilder | None = None
-    _kept: Nca | None = None
-    _workers: int | None = None
-    _places: tuple[Location, ...] = ()
-    _in_two_steps: Callable[[str, Progress | None], int] | None = None
+    image: Storage | None = None
+    compose: Compose | None = None
+    builder: NcaBuilder | None = None
+    kept: Nca | None = None
+    workers: int | None = None
+    places: tuple[Location, ...] = ()
+    in_two_steps: Callable[[str, Progress | None], int] | None = None
 
     def write(self, path: str, *, split: Split = "", part_size: int = PART_SIZE, progress: Progress | None = None) -> list[str]:
         """Write it, aside first, so that a failure leaves nothing and an older file as it was.
@@ -107,40 +114,40 @@ class PackPlan:
             OSError: The host refuses, such as for want of room.
         """
         path = Named(path)
-        with naming(*self._places) if self._places else nullcontext():
+        with naming(*self.places) if self.places else nullcontext():
             return self._write_split(path, split, part_size, progress) if split else self._write(path, progress)
 
     def _write(self, path: str, progress: Progress | None) -> list[str]:
-        if self._in_two_steps is not None:
-            self.size = self._in_two_steps(path, progress)
+        if self.in_two_steps is not None:
+            self.size = self.in_two_steps(path, progress)
             return [path]
-        if self._compose is not None and any(part.ncz is not None for part in self.parts):
-            self.size = assemble_compressed(path, self.parts, self._compose, progress=progress, told=self._tell)
+        if self.compose is not None and any(part.ncz is not None for part in self.parts):
+            self.size = assemble_compressed(path, self.parts, self.compose, progress=progress, told=self._tell)
             return [path]
-        if self._builder is not None:
-            built = self._builder.write(path, workers=self._workers, progress=progress)
+        if self.builder is not None:
+            built = self.builder.write(path, workers=self.workers, progress=progress)
             self.parts[0].built = built
             return [built.path]
-        if self._kept is not None and os.path.isdir(path):
-            self.parts[0].built = built = BuiltNca.of(self._kept)
+        if self.kept is not None and os.path.isdir(path):
+            self.parts[0].built = built = BuiltNca.of(self.kept)
             path = os.path.join(path, built.name)
-        if self._compose is not None:
-            assemble(path, self.parts, self._compose, workers=self._workers, progress=progress)
+        if self.compose is not None:
+            assemble(path, self.parts, self.compose, workers=self.workers, progress=progress)
         else:
-            part = Part("", "", storage=self._image)
+            part = Part("", "", storage=self.image)
             assemble(path, [part], lambda members: members[0][2], progress=progress)
         return [path]
 
     def _tell(self, path: str, text: str) -> None:
         """Add a warning about something that shows only when all of it is read."""
-        self.warnings.append(f"{full_name(self._places[0], path) if self._places else path}: {text}")
+        self.warnings.append(f"{full_name(self.places[0], path) if self.places else path}: {text}")
 
     def _write_split(self, path: str, split: Split, part_size: int, progress: Progress | None) -> list[str]:
         form: Literal["folder", "numbered"] = "numbered" if split == "numbered" else "folder"
         told = None if progress is None else lambda done, total, *_: progress(done, total)
-        image = self._image
-        if image is None and self._compose is not None and all(part.builder is None and part.ncz is None for part in self.parts):
-            image = image_of(self.parts, self._compose)
+        image = self.image
+        if image is None and self.compose is not None and all(part.builder is None and part.ncz is None for part in self.parts):
+            image = image_of(self.parts, self.compose)
         if image is not None:
             return write_split(image, path, form=form, part_size=part_size, progress=told)
         part_names(self.size, path, form=form, part_size=part_size)  # Before the work, not after it.

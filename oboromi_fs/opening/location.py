@@ -181,7 +181,7 @@ def open_location(place: Location) -> NestedFs:
     if not place.path:
         return place.fs
     try:
-        fs, inner = place.fs._as_directory(place.path)  # noqa: SLF001
+        fs, inner = place.fs.as_directory(place.path)
     except BaseException:
         place.fs.close()
         raise

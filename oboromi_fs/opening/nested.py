@@ -286,7 +286,7 @@ class NestedFs(FileSystemBase):
 
     def walk(self, path: PathType = "", /) -> Iterator[tuple[str, DirEntry]]:
         """Yield ``(path, entry)`` for everything below a directory or container, without going on into further containers."""
-        fs, inner = self._as_directory(path)
+        fs, inner = self.as_directory(path)
         if isinstance(fs, Nca) or _is_nro(fs):
             for member in self._members(fs):
                 yield member.name, member
@@ -298,7 +298,7 @@ class NestedFs(FileSystemBase):
 
     def extents(self, path: PathType = "", /) -> Iterator[Extent]:
         """Yield every file below a directory or container as a run of a shared storage."""
-        fs, inner = self._as_directory(path)
+        fs, inner = self.as_directory(path)
         if isinstance(fs, Nca) or _is_nro(fs):
             for member in self._members(fs):
                 if member.kind == "directory":
@@ -312,7 +312,14 @@ class NestedFs(FileSystemBase):
         else:
             yield from super().extents(path)
 
-    def _as_directory(self, path: PathType) -> tuple[FileSystem, str]:
+    def as_directory(self, path: PathType) -> tuple[FileSystem, str]:
+        """Return the file system whose directory a path is, and the path in it; of a container its own root.
+
+        Raises:
+            EntryNotFoundError: No such path.
+            NotADirectoryEntryError: A plain file.
+            FormatError, MissingKeyError: A container that cannot be opened.
+        """
         canonical = normalise(path)
         fs, inner, prefix = self._follow(canonical)
         if inner and fs.metadata(inner).kind == "file":
