@@ -121,3 +121,11 @@ def test_without_its_seed(card: Path, keys: str, code: int, problem: str) -> Non
     assert told.text.count(problem) >= 7
     listed = oboromi(*words(card, keys), "library", "--no-cache", str(card))
     assert listed.lines == []
+
+
+def test_a_seed_of_another_card_is_told_once_for_all_files(card: Path) -> None:
+    listed = oboromi(*words(card, "other"), "library", "--no-cache", str(card))
+    assert listed.code == 3
+    (told,) = [line for line in listed.err.decode().splitlines() if "sd_seed" in line]
+    assert "does not open with sd_card_nca_key or sd_card_save_key: the path is one that can be" in told
+    assert ": 7 files, such as " in told

@@ -16,6 +16,9 @@ _FEW = 2
 """So many that are the same are told one by one."""
 _PLACED = re.compile(r"(?P<what>[A-Za-z0-9 ]+?) of .+? at 0x[0-9a-f]+(?:, field [^:]+)?: (?P<problem>.+)", re.DOTALL)
 
+_SD_PATH = re.compile(r" and the SD path .+?: (?=the path is )", re.DOTALL)
+"""What the error of a file from an SD card has of that file alone."""
+
 
 def without_place(text: str) -> str:
     """Return what an error says without the file and the offset in it: what is left is the same for all files of which that is true.
@@ -23,11 +26,13 @@ def without_place(text: str) -> str:
     Example:
         >>> without_place("NCA header of a: b.nsp at 0x100, field magic: header_key is wrong: no magic")
         'header_key is wrong: no magic'
+        >>> without_place("does not open with sd_card_nca_key and the SD path /a/b.nca: the path is one that can be")
+        'does not open with sd_card_nca_key: the path is one that can be'
         >>> without_place("is cut short")
         'is cut short'
     """
     found = _PLACED.fullmatch(text)
-    return found["problem"] if found else text
+    return _SD_PATH.sub(": ", found["problem"] if found else text)
 
 
 def grouped(problems: Iterable[tuple[str, str]]) -> list[str]:
